@@ -1,0 +1,92 @@
+#include "base/sys.h"
+
+#include <dlfcn.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static int affinity_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}
+
+/* Reads the first line of a small file under the cgroup v2 root. */
+static bool read_line(const char *path, char *line, size_t size) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool ok = fgets(line, (int)size, file) != NULL;
+    fclose(file);
+    return ok;
+}
+
+int sys_cpu_count(void) {
+    int n = affinity_count();
+    char line[64];
+    double quota, period;
+    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line) &&
+        sscanf(line, "%lf %lf", &quota, &period) == 2 && period > 0) {
+        int allowed = (int)((quota + period - 1) / period);
+        if (allowed >= 1 && allowed < n)
+            n = allowed;
+    }
+    return n < 1 ? 1 : n;
+}
+
+uint64_t sys_memory_limit(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t limit = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    char line[64];
+    unsigned long long allowed;
+    if (read_line("/sys/fs/cgroup/memory.max", line, sizeof line) &&
+        sscanf(line, "%llu", &allowed) == 1 && (limit == 0 || allowed < limit))
+        limit = allowed;
+    return limit;
+}
+
+uint64_t sys_peak_rss(void) {
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return 0;
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+double sys_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void sys_yield(void) {
+    sched_yield();
+}
+
+ken_status sys_load_library(const char *const *paths, const sys_symbol *symbols, size_t n_symbols,
+                            ken_error *err) {
+    void *library = NULL;
+    const char *const *path = paths;
+    for (; *path; path++) {
+        library = dlopen(*path, RTLD_NOW | RTLD_LOCAL);
+        if (library)
+            break;
+    }
+    if (!library) {
+        const char *reason = dlerror();
+        return error_set(err, KEN_UNAVAILABLE, "could not load library '%s': %s", paths[0],
+                         reason ? reason : "unknown reason");
+    }
+    for (size_t i = 0; i < n_symbols; i++) {
+        void *address = dlsym(library, symbols[i].name);
+        if (!address)
+            return error_set(err, KEN_UNAVAILABLE, "library '%s' has no function '%s'", *path,
+                             symbols[i].name);
+        *symbols[i].address = address;
+    }
+    return KEN_OK;
+}

@@ -1,0 +1,5 @@
+#include "ken.h"
+
+const char *ken_version(void) {
+    return KEN_VERSION;
+}

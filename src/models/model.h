@@ -1,0 +1,34 @@
+/* models/model.h: what the rest of ken sees of a model beyond ken.h. */
+#ifndef KEN_MODELS_MODEL_H
+#define KEN_MODELS_MODEL_H
+
+#include "base/pool.h"
+#include "image/preprocess.h"
+#include "kernels/kernels.h"
+#include "text/tokenizer.h"
+
+/* The recipe that the directory's configuration gives. Belongs to the model. */
+const preprocess *model_preprocess(const ken_model *model);
+const tokenizer *model_tokenizer(const ken_model *model); /* NULL when loaded vision_only */
+const kernels *model_kernels(const ken_model *model);
+const char *model_dir(const ken_model *model);
+
+/* Bytes that a session of this model takes, for stating memory before it is made. */
+size_t session_workspace_bytes(const ken_model *model, int max_batch, int n_threads);
+
+/* Calls `fn` after every layer with its activations, f32; names as docs/models/ gives them, such as
+ * "vision.blocks.3". For tests, `ken verify` and debugging; with a trace the exact savings of the last
+ * block are still taken, so its activations hold the pooled token's row only where that is so. */
+typedef void trace_fn(void *context, const char *name, const float *data, int rank,
+                      const int64_t *shape);
+void session_set_trace(ken_session *session, trace_fn *fn, void *context);
+
+/* [B, 3, H, W] floats, already normalised: what `ken preprocess` writes as .npy. Same result as
+ * ken_session_encode_pixels for floats made by preprocess_table. */
+KEN_MUST_CHECK ken_status session_encode_floats(ken_session *session, const float *nchw,
+                                                int n_images, float *out, ken_error *err);
+
+/* Architectures that can be loaded, for messages and `ken models`; NULL past the last. */
+const char *model_architecture_name(size_t index);
+
+#endif
