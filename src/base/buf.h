@@ -1,7 +1,7 @@
 /* base/buf.h: a growable byte buffer with a ceiling that its owner must state.
  *
- * Appending past the ceiling, or without memory, sets `failed` and leaves the contents as they were;
- * so a long run of appends needs one check at its end. Not thread safe. */
+ * Appending past the ceiling, or without memory, sets `failed` and leaves the contents as they
+ * were; so a long run of appends needs one check at its end. Not thread safe. */
 #ifndef KEN_BASE_BUF_H
 #define KEN_BASE_BUF_H
 
@@ -22,7 +22,8 @@ bool buf_append(buf *b, const void *bytes, size_t n);
 bool buf_puts(buf *b, const char *text);
 bool buf_putc(buf *b, char c);
 bool buf_printf(buf *b, const char *format, ...) KEN_PRINTF(2, 3);
-/* Makes room for `n` more bytes and returns where they go; the caller adds to `size` what it wrote. */
+/* Makes room for `n` more bytes and returns where they go; the caller adds to `size` what it wrote.
+ */
 void *buf_reserve(buf *b, size_t n);
 /* KEN_OK, or why the appends failed. */
 ken_status buf_check(const buf *b, ken_error *err);

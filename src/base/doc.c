@@ -38,8 +38,8 @@ ken_status doc_parse(const char *text, size_t size, const char *where, json_t **
     *out = NULL;
     TRY(check_depth(text, size, where, err));
     json_error_t reason;
-    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
-                      &reason);
+    *out =
+        json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &reason);
     if (!*out)
         return error_at(err, KEN_BAD_FORMAT, reason.position,
                         "'%s' is not valid JSON: line %d, column %d: %s", where, reason.line,

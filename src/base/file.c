@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* O_NONBLOCK keeps open() from waiting for a FIFO's other end; it has no effect on regular files. */
+/* O_NONBLOCK keeps open() from waiting for a FIFO's other end; it has no effect on regular files.
+ */
 static ken_status open_regular(const char *path, int *fd, size_t *size, ken_error *err) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0)

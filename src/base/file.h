@@ -35,8 +35,8 @@ bool file_join(buf *out, const char *dir, const char *name);
 const char *file_name(const char *path);
 /* The extension with its dot, lower or upper case as it stands, or "". */
 const char *file_extension(const char *path);
-/* Opens dir/name for reading only if the resolved file lies inside `dir` (or, for a hub cache, inside
- * the cache's `blobs` folder two levels up); else KEN_REFUSED. `name` must be relative. */
+/* Opens dir/name for reading only if the resolved file lies inside `dir` (or, for a hub cache,
+ * inside the cache's `blobs` folder two levels up); else KEN_REFUSED. `name` must be relative. */
 KEN_MUST_CHECK ken_status file_resolve_inside(const char *dir, const char *name, buf *out,
                                               ken_error *err);
 

@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 
 /* How often a worker looks for the next section before it sleeps, inside pool_begin/pool_end. About
- * 50 microseconds: longer than the serial part between two sections of an encoder, much shorter than
- * a scheduler's time slice. */
+ * 50 microseconds: longer than the serial part between two sections of an encoder, much shorter
+ * than a scheduler's time slice. */
 enum { spin_rounds = 2000 };
 
 struct ken_pool {

@@ -10,9 +10,10 @@
 
 #define UTF8_INVALID 0xFFFFFFFFu
 
-/* Decodes the code point at `text` (n >= 1 bytes readable) and returns the bytes it takes. An invalid
- * sequence gives UTF8_INVALID and the length of its maximal invalid part (Unicode's "maximal subpart"
- * practice, so replacing it by one U+FFFD agrees with Python's errors="replace"). */
+/* Decodes the code point at `text` (n >= 1 bytes readable) and returns the bytes it takes. An
+ * invalid sequence gives UTF8_INVALID and the length of its maximal invalid part (Unicode's
+ * "maximal subpart" practice, so replacing it by one U+FFFD agrees with Python's errors="replace").
+ */
 size_t utf8_decode(const char *text, size_t n, uint32_t *code);
 /* Writes 1 to 4 bytes. `code` must be a scalar value. */
 size_t utf8_encode(uint32_t code, char out[4]);

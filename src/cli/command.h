@@ -1,7 +1,8 @@
 /* cli/command.h: the command table and the option tables, from which arguments are parsed and help,
  * man pages and shell completion are made, so that they cannot disagree.
  *
- * A command declares its options once; command_parse fills the targets or explains what is wrong. */
+ * A command declares its options once; command_parse fills the targets or explains what is wrong.
+ */
 #ifndef KEN_CLI_COMMAND_H
 #define KEN_CLI_COMMAND_H
 
@@ -23,7 +24,7 @@ typedef struct option_list {
     size_t n;
 } option_list;
 
-typedef struct option {
+typedef struct cli_option {
     const char *name; /* without the dashes */
     char letter;      /* short form, or 0 */
     option_type type;

@@ -1,0 +1,177 @@
+/* cli/cli.c: messages, the model a user named, signals. */
+#include "cli/cli.h"
+
+#include "base/mem.h"
+#include "base/sys.h"
+#include "hub/resolve.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+common_options common;
+const char *cli_command_name = "";
+volatile sig_atomic_t cli_cancelled;
+
+void cli_print_escaped(FILE *to, const char *text) {
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c < 0x20 || *c == 0x7f)
+            fprintf(to, "\\x%02x", *c);
+        else
+            fputc(*c, to);
+    }
+}
+
+static void print_json_error(const ken_error *err) {
+    buf line;
+    buf_init(&line, 16384);
+    buf_printf(&line, "{\"error\":{\"code\":\"%s\",\"message\":", ken_status_name(err->status));
+    buf_put_json(&line, err->message, strlen(err->message));
+    buf_puts(&line, ",\"hint\":");
+    buf_put_json(&line, err->hint, strlen(err->hint));
+    buf_puts(&line, "}}\n");
+    if (line.data)
+        fputs(line.data, stderr);
+    buf_free(&line);
+}
+
+int cli_fail(const ken_error *err) {
+    if (common.json) {
+        print_json_error(err);
+    } else {
+        fprintf(stderr, "ken%s%s: ", *cli_command_name ? " " : "", cli_command_name);
+        cli_print_escaped(stderr, err->message);
+        if (err->hint[0]) {
+            fputs(": ", stderr);
+            cli_print_escaped(stderr, err->hint);
+        }
+        fputc('\n', stderr);
+    }
+    return ken_status_exit_code(err->status);
+}
+
+int cli_usage(const char *format, ...) {
+    ken_error err = {.status = KEN_BAD_ARGUMENT, .offset = -1};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err.message, sizeof err.message, format, args);
+    va_end(args);
+    if (*cli_command_name)
+        snprintf(err.hint, sizeof err.hint, "see 'ken help %s'", cli_command_name);
+    else
+        snprintf(err.hint, sizeof err.hint, "see 'ken help'");
+    return cli_fail(&err);
+}
+
+void cli_note(const char *format, ...) {
+    if (common.quiet)
+        return;
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cli_print_escaped(stderr, text);
+    fputc('\n', stderr);
+}
+
+int cli_finish(int exit_code) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_code;
+    if (errno == EPIPE) /* the reader, such as `head`, has had enough */
+        return exit_code;
+    ken_error err;
+    error_errno(&err, errno, "could not write standard output");
+    return cli_fail(&err);
+}
+
+int cli_threads(void) {
+    return common.threads ? (int)common.threads : sys_cpu_count();
+}
+
+static void on_signal(int number) {
+    (void)number;
+    if (cli_cancelled)
+        _exit(ken_status_exit_code(KEN_CANCELLED));
+    cli_cancelled = 1;
+}
+
+void cli_catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* $HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub: the cache that other tools share. */
+static bool hf_cache_dir(buf *out) {
+    const char *dir;
+    if ((dir = getenv("HF_HUB_CACHE")) && *dir)
+        return buf_puts(out, dir);
+    if ((dir = getenv("HF_HOME")) && *dir)
+        return buf_printf(out, "%s/hub", dir);
+    if ((dir = getenv("XDG_CACHE_HOME")) && *dir)
+        return buf_printf(out, "%s/huggingface/hub", dir);
+    if ((dir = getenv("HOME")) && *dir)
+        return buf_printf(out, "%s/.cache/huggingface/hub", dir);
+    return false;
+}
+
+/* PREFIX/share/ken for an installed program PREFIX/bin/ken. */
+static bool share_dir(buf *out) {
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    for (int up = 0; up < 2 && n > 0; up++) {
+        while (n > 0 && exe[n - 1] != '/')
+            n--;
+        n -= n > 0;
+    }
+    return n > 0 && buf_printf(out, "%.*s/share/ken", (int)n, exe);
+}
+
+static ken_status resolve(const char *spec, model_location *out, ken_error *err) {
+    buf cache, share;
+    buf_init(&cache, 8192);
+    buf_init(&share, 8192);
+    const char *hf_cache = hf_cache_dir(&cache) ? cache.data : NULL;
+    const char *data_dirs[] = {share_dir(&share) ? share.data : KEN_SOURCE_DIR, KEN_SOURCE_DIR,
+                               NULL};
+    ken_status status = model_resolve(spec, hf_cache, data_dirs, out, err);
+    buf_free(&cache);
+    buf_free(&share);
+    return status;
+}
+
+ken_status cli_load_model_named(const char *spec, const ken_model_options *options, ken_model **out,
+                                char **id, char **revision, ken_error *err) {
+    model_location location;
+    TRY(resolve(spec, &location, err));
+    ken_model_options wanted = options ? *options : (ken_model_options){0};
+    if (common.cpu)
+        wanted.cpu_tier = common.cpu;
+    ken_status status = ken_model_load(location.dir, &wanted, out, err);
+    if (status == KEN_OK && id) {
+        *id = location.id;
+        location.id = NULL;
+    }
+    if (status == KEN_OK && revision) {
+        *revision = location.revision;
+        location.revision = NULL;
+    }
+    model_location_free(&location);
+    return status;
+}
+
+ken_status cli_load_model(const ken_model_options *options, ken_model **out, char **id,
+                          char **revision, ken_error *err) {
+    const char *spec = common.model ? common.model : getenv("KEN_MODEL");
+    if (!spec || !*spec) {
+        ken_status status = error_set(err, KEN_BAD_ARGUMENT, "no model was named");
+        return error_hint(err, status,
+                          "give '--model DIR' (a Hugging Face or OpenCLIP directory) or set "
+                          "KEN_MODEL; '--model demo' is a small model of shop photos");
+    }
+    return cli_load_model_named(spec, options, out, id, revision, err);
+}
