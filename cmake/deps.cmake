@@ -5,7 +5,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 foreach(module jansson libcrypto libxxhash libturbojpeg spng libwebp libutf8proc libpcre2-8
-               libarchive libcyaml libseccomp)
+               libarchive yaml-0.1 libseccomp)
   string(REGEX REPLACE "[^a-z0-9]" "_" target ${module})
   pkg_check_modules(${target} REQUIRED IMPORTED_TARGET ${module})
 endforeach()

@@ -1,0 +1,49 @@
+#include "base/suggest.h"
+
+#include <string.h>
+
+enum { longest_word = 40 };
+
+static int smaller(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* Edits (insert, delete, replace, swap neighbours) from `a` to `b`; both within longest_word bytes.
+ */
+static int distance(const char *a, size_t n_a, const char *b, size_t n_b) {
+    int rows[3][longest_word + 1]; /* of the dynamic programme: i - 2, i - 1, i */
+    for (size_t j = 0; j <= n_b; j++)
+        rows[0][j] = (int)j;
+    for (size_t i = 1; i <= n_a; i++) {
+        int *now = rows[i % 3], *last = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
+        now[0] = (int)i;
+        for (size_t j = 1; j <= n_b; j++) {
+            int best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            best = smaller(best, smaller(last[j], now[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = smaller(best, before[j - 2] + 1);
+            now[j] = best;
+        }
+    }
+    return rows[n_a % 3][n_b];
+}
+
+const char *suggest_word(const char *typed, const char *const *words, size_t n) {
+    size_t n_typed = strlen(typed);
+    if (n_typed > longest_word)
+        return NULL;
+    const char *best = NULL;
+    int best_distance = n_typed > 6 ? 4 : 3;
+    for (size_t i = 0; i < n; i++) {
+        size_t n_word = words[i] ? strlen(words[i]) : 0;
+        if (n_word == 0 || n_word > longest_word)
+            continue;
+        int d = distance(typed, n_typed, words[i], n_word);
+        /* A word of which nothing is left is no suggestion. */
+        if (d < best_distance && d < (int)n_word) {
+            best_distance = d;
+            best = words[i];
+        }
+    }
+    return best;
+}
