@@ -105,7 +105,7 @@ static arena_block *new_block(arena *a, size_t size_bytes) {
     return block;
 }
 
-void *arena_alloc(arena *a, size_t size_bytes) {
+void *arena_alloc_raw(arena *a, size_t size_bytes) {
     size_t total;
     if (!checked_add(a->used_bytes, size_bytes, &total) || (a->max_bytes && total > a->max_bytes))
         return NULL;
@@ -120,8 +120,14 @@ void *arena_alloc(arena *a, size_t size_bytes) {
     }
     block->used = at + size_bytes;
     a->used_bytes = total;
-    memset(block->bytes + at, 0, size_bytes);
     return block->bytes + at;
+}
+
+void *arena_alloc(arena *a, size_t size_bytes) {
+    void *taken = arena_alloc_raw(a, size_bytes);
+    if (taken)
+        memset(taken, 0, size_bytes);
+    return taken;
 }
 
 void *arena_array(arena *a, size_t n, size_t size_bytes) {

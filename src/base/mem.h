@@ -42,6 +42,8 @@ typedef struct arena {
 void arena_free(arena *a);
 /* Zeroed, 64-byte aligned when size >= 64, else 16. NULL at the ceiling or without memory. */
 void *arena_alloc(arena *a, size_t size_bytes);
+/* As arena_alloc, but the contents are undefined: for what is overwritten at once. */
+void *arena_alloc_raw(arena *a, size_t size_bytes);
 void *arena_array(arena *a, size_t n, size_t size_bytes);
 char *arena_strdup(arena *a, const char *text);
 char *arena_strndup(arena *a, const char *text, size_t n);

@@ -1,0 +1,36 @@
+/* tensor/linear.h: y = epilogue(x W^T + bias), with W packed once for the kernels in use.
+ *
+ * Sizes are fixed when the layer is made, from tensors whose shapes were checked; running one
+ * cannot fail. */
+#ifndef KEN_TENSOR_LINEAR_H
+#define KEN_TENSOR_LINEAR_H
+
+#include "base/mem.h"
+#include "tensor/exec.h"
+
+typedef struct linear {
+    ken_precision precision; /* says which of the packed forms is there */
+    size_t n, k;             /* outputs, inputs */
+    float *packed;           /* [ceil(N / nr) * nr, K] in panels; KEN_PRECISION_F32 */
+    float *bias;             /* [N], or NULL */
+} linear;
+
+/* Packs `w` [N, K] (rows ldw apart) and copies `bias` [N] (may be NULL) into the arena. */
+KEN_MUST_CHECK ken_status linear_init(linear *l, const kernels *k, const float *w, size_t ldw,
+                                      const float *bias, size_t n_out, size_t n_in, arena *arena,
+                                      ken_error *err);
+
+typedef struct linear_args {
+    const float *x; /* [rows, K] */
+    size_t ldx;
+    float *y; /* [rows, N] */
+    size_t ldy;
+    size_t rows;
+    gemm_epilogue epilogue;
+    const float *residual; /* [rows, N] for GEMM_ADD and GEMM_ADD_RELU; may be y */
+    size_t ldr;
+} linear_args;
+
+void linear_run(const exec *e, const linear *l, const linear_args *args);
+
+#endif
