@@ -1,0 +1,1 @@
+"""Tiny random checkpoints and their reference activations; see make_model_goldens.py."""
