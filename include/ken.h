@@ -13,9 +13,9 @@
  *     ken_model_free(model);
  *
  * Ownership, in five sentences. Arguments are borrowed for the call. What `open`, `new` and `load`
- * return is yours to `close` or `free`, which take NULL. A const pointer that you receive belongs to
- * the object named and dies with it. Results go into memory that you give; ask its size with NULL.
- * An all-zero options struct, or NULL, means defaults.
+ * return is yours to `close` or `free`, which take NULL. A const pointer that you receive belongs
+ * to the object named and dies with it. Results go into memory that you give; ask its size with
+ * NULL. An all-zero options struct, or NULL, means defaults.
  *
  * Threads: a model is immutable and may be shared by threads; a session belongs to one thread at a
  * time. The library never prints, exits, aborts or reads the environment.
@@ -34,8 +34,8 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define KEN_API __attribute__((visibility("default")))
-#define KEN_MUST_CHECK __attribute__((warn_unused_result))
+#define KEN_API               __attribute__((visibility("default")))
+#define KEN_MUST_CHECK        __attribute__((warn_unused_result))
 #define KEN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define KEN_API
@@ -49,12 +49,12 @@ extern "C" {
  * documented exit codes. */
 typedef enum ken_status {
     KEN_OK = 0,
-    KEN_BAD_ARGUMENT = 1,   /* the caller asked for something impossible */
-    KEN_NOT_FOUND = 2,      /* an input is missing */
-    KEN_IO = 3,             /* reading or writing failed; resumable */
-    KEN_BAD_FORMAT = 4,     /* a file's bytes are not what they should be */
-    KEN_UNSUPPORTED = 5,    /* well formed, but not something ken can do */
-    KEN_TOO_LARGE = 6,      /* beyond a stated limit */
+    KEN_BAD_ARGUMENT = 1, /* the caller asked for something impossible */
+    KEN_NOT_FOUND = 2,    /* an input is missing */
+    KEN_IO = 3,           /* reading or writing failed; resumable */
+    KEN_BAD_FORMAT = 4,   /* a file's bytes are not what they should be */
+    KEN_UNSUPPORTED = 5,  /* well formed, but not something ken can do */
+    KEN_TOO_LARGE = 6,    /* beyond a stated limit */
     KEN_NO_MEMORY = 7,
     KEN_CANCELLED = 8,      /* interrupted; resumable */
     KEN_UNAVAILABLE = 9,    /* a service or library is not there */
@@ -63,9 +63,10 @@ typedef enum ken_status {
     KEN_CANNOT_CREATE = 12, /* the output cannot be created */
 } ken_status;
 
-/* The reason of a failure. `message` is lower case, without a full stop, what failed first, names in
- * single quotes; `hint` is something to do, or empty. `offset` is the byte where a file went wrong,
- * or -1. Always valid to read after a call that returned other than KEN_OK and was given it. */
+/* The reason of a failure. `message` is lower case, without a full stop, what failed first, names
+ * in single quotes; `hint` is something to do, or empty. `offset` is the byte where a file went
+ * wrong, or -1. Always valid to read after a call that returned other than KEN_OK and was given it.
+ */
 typedef struct ken_error {
     ken_status status;
     int64_t offset;
@@ -87,7 +88,8 @@ KEN_API const char *ken_version(void); /* "0.1.0" */
 /* A fixed set of worker threads. One call at a time may use a pool; give each session its own, or
  * none. Workers sleep, without spinning, when no call is running. */
 typedef struct ken_pool ken_pool;
-/* `n_threads` counts the calling thread: 1 makes no worker. 0 means the CPUs this process may use. */
+/* `n_threads` counts the calling thread: 1 makes no worker. 0 means the CPUs this process may use.
+ */
 KEN_API KEN_MUST_CHECK ken_status ken_pool_new(int n_threads, ken_pool **out, ken_error *err);
 KEN_API void ken_pool_free(ken_pool *pool);
 KEN_API int ken_pool_threads(const ken_pool *pool); /* NULL counts as 1 */
@@ -110,17 +112,17 @@ typedef struct ken_model_options {
 } ken_model_options;
 
 typedef struct ken_model_info {
-    const char *id;            /* the directory's name */
-    const char *architecture;  /* "clip", "siglip", "open_clip" */
-    const char *cpu_tier;      /* of the kernels in use */
-    const char *weights_file;  /* path of the (first) weights file */
-    int embedding_width;       /* E */
-    int image_size[2];         /* height, width in pixels that the image tower takes */
-    int context_length;        /* tokens the text tower takes */
+    const char *id;           /* the directory's name */
+    const char *architecture; /* "clip", "siglip", "open_clip" */
+    const char *cpu_tier;     /* of the kernels in use */
+    const char *weights_file; /* path of the (first) weights file */
+    int embedding_width;      /* E */
+    int image_size[2];        /* height, width in pixels that the image tower takes */
+    int context_length;       /* tokens the text tower takes */
     int vocab_size;
-    float logit_scale;         /* exp of the stored parameter: multiply cosines by it */
-    float logit_bias;          /* 0 unless the model has one */
-    bool sigmoid;              /* scores are sigmoid(scale * cosine + bias), not a softmax */
+    float logit_scale; /* exp of the stored parameter: multiply cosines by it */
+    float logit_bias;  /* 0 unless the model has one */
+    bool sigmoid;      /* scores are sigmoid(scale * cosine + bias), not a softmax */
     uint64_t n_parameters;
 } ken_model_info;
 
@@ -156,8 +158,8 @@ typedef struct ken_session_options {
     ken_pool *pool; /* borrowed for the session's life; NULL: the calling thread only */
 } ken_session_options;
 
-/* Allocates everything that encoding needs; encoding itself allocates nothing (the calls that decode
- * an image file do). */
+/* Allocates everything that encoding needs; encoding itself allocates nothing (the calls that
+ * decode an image file do). */
 KEN_API KEN_MUST_CHECK ken_status ken_session_new(const ken_model *model,
                                                   const ken_session_options *options,
                                                   ken_session **out, ken_error *err);

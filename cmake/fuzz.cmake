@@ -1,0 +1,18 @@
+# Fuzz targets: every fuzz/fuzz_NAME.c. With -DKEN_FUZZ=ON (clang) each is a libFuzzer program; without,
+# each becomes a test that replays its seeds in fuzz/seeds/NAME, so a finding kept there stays fixed.
+option(KEN_FUZZ "build the libFuzzer programs (needs clang)" OFF)
+file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c)
+foreach(source ${fuzz_sources})
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "fuzz_" "" short ${name})
+  if(KEN_FUZZ)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE ken_tasks ken_models ken_flags)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  elseif(KEN_TESTS)
+    add_executable(replay_${short} ${source} ${CMAKE_SOURCE_DIR}/fuzz/replay.c)
+    target_link_libraries(replay_${short} PRIVATE ken_tasks ken_models ken_flags)
+    add_test(NAME fuzz_${short} COMMAND replay_${short} ${CMAKE_SOURCE_DIR}/fuzz/seeds/${short})
+  endif()
+endforeach()
