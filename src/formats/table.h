@@ -35,9 +35,9 @@ typedef struct table_value {
             const char *bytes; /* TABLE_TEXT (valid UTF-8), TABLE_BLOB */
             size_t size;
         };
-        int64_t integer;      /* TABLE_INT32, TABLE_INT64, TABLE_BOOL, TABLE_TIMESTAMP */
-        double number;        /* TABLE_FLOAT, TABLE_DOUBLE */
-        const float *vector;  /* TABLE_VECTOR: `width` floats */
+        int64_t integer;     /* TABLE_INT32, TABLE_INT64, TABLE_BOOL, TABLE_TIMESTAMP */
+        double number;       /* TABLE_FLOAT, TABLE_DOUBLE */
+        const float *vector; /* TABLE_VECTOR: `width` floats */
     };
 } table_value;
 
@@ -59,7 +59,8 @@ KEN_MUST_CHECK ken_status table_writer_add(table_writer *w, const table_value *r
 KEN_MUST_CHECK ken_status table_writer_finish(table_writer *w, const char *path, ken_error *err);
 void table_writer_free(table_writer *w);
 
-/* Joins Parquet files of equal schema, in the order given, into one Parquet file with `metadata`. */
+/* Joins Parquet files of equal schema, in the order given, into one Parquet file with `metadata`.
+ */
 KEN_MUST_CHECK ken_status table_join(const char *const *paths, size_t n_paths,
                                      const table_metadata *metadata, size_t n_metadata,
                                      const char *out_path, ken_error *err);
@@ -84,7 +85,8 @@ const char *table_reader_column_name(const table_reader *r, size_t column);
  * (width 0 when it varies), a {bytes, path} struct as TABLE_BLOB of its bytes, others as text. */
 table_type table_reader_column_type(const table_reader *r, size_t column, int *width);
 uint64_t table_reader_n_rows(const table_reader *r);
-/* Fills `row` (n_columns values), which stay valid until the next call. *more is false at the end. */
+/* Fills `row` (n_columns values), which stay valid until the next call. *more is false at the end.
+ */
 KEN_MUST_CHECK ken_status table_reader_next(table_reader *r, table_value *row, bool *more,
                                             ken_error *err);
 /* Value of a Parquet file's key-value metadata, or NULL; belongs to the reader. */

@@ -1,8 +1,8 @@
 /* formats/tar.h: webdataset shards: samples of a tar file, through libarchive.
  *
- * Files that share the path up to the first dot of the last component form a sample; the rest of the
- * name, lower case, is the field ("jpg", "txt", "json"). Names are never used as paths. Not thread
- * safe. */
+ * Files that share the path up to the first dot of the last component form a sample; the rest of
+ * the name, lower case, is the field ("jpg", "txt", "json"). Names are never used as paths. Not
+ * thread safe. */
 #ifndef KEN_FORMATS_TAR_H
 #define KEN_FORMATS_TAR_H
 
@@ -22,11 +22,12 @@ typedef struct tar_sample {
 
 typedef struct tar_reader tar_reader;
 
-/* Plain or compressed (gzip, zstd, xz). Fields larger than max_field_bytes are errors of their sample. */
+/* Plain or compressed (gzip, zstd, xz). Fields larger than max_field_bytes are errors of their
+ * sample. */
 KEN_MUST_CHECK ken_status tar_open(const char *path, size_t max_field_bytes, tar_reader **out,
                                    ken_error *err);
-/* The next sample, valid until the next call; *more is false at the end. After an error (a truncated
- * shard) the samples already given stand, and the reader is at its end. */
+/* The next sample, valid until the next call; *more is false at the end. After an error (a
+ * truncated shard) the samples already given stand, and the reader is at its end. */
 KEN_MUST_CHECK ken_status tar_next(tar_reader *r, tar_sample *sample, bool *more, ken_error *err);
 void tar_close(tar_reader *r);
 

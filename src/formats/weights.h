@@ -26,8 +26,8 @@ const char *weights_name(const weights *w, size_t index);
 const tensor *weights_at(const weights *w, size_t index);
 /* NULL when there is none. */
 const tensor *weights_find(const weights *w, const char *name);
-/* The tensor, which must have exactly this shape; the error names the tensor, the expected shape and
- * what was found, and the nearest name when it is missing. */
+/* The tensor, which must have exactly this shape; the error names the tensor, the expected shape
+ * and what was found, and the nearest name when it is missing. */
 KEN_MUST_CHECK ken_status weights_get(const weights *w, const char *name, int rank,
                                       const int64_t *shape, const tensor **out, ken_error *err);
 /* A value of the header's __metadata__, or NULL. */
