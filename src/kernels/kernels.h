@@ -1,10 +1,11 @@
-/* kernels/kernels.h: arithmetic on raw pointers, one body per algorithm, compiled once per CPU tier.
+/* kernels/kernels.h: arithmetic on raw pointers, one body per algorithm, compiled once per CPU
+ * tier.
  *
- * Kernels do not allocate, lock, thread or do I/O, and cannot fail: their callers have checked every
- * size. Buffers need no alignment and no padding: tails are masked, nothing outside the stated range
- * is read or written. A row of a result does not depend on how many rows a call computes, so work may
- * be split anywhere and any batch size gives the same bits. Different tiers may differ in the last
- * bits of a float; integer kernels (resize) are identical on all.
+ * Kernels do not allocate, lock, thread or do I/O, and cannot fail: their callers have checked
+ * every size. Buffers need no alignment and no padding: tails are masked, nothing outside the
+ * stated range is read or written. A row of a result does not depend on how many rows a call
+ * computes, so work may be split anywhere and any batch size gives the same bits. Different tiers
+ * may differ in the last bits of a float; integer kernels (resize) are identical on all.
  *
  * Shapes as in docs/shapes.md. `ld*` is the distance between rows, in elements. */
 #ifndef KEN_KERNELS_H
@@ -29,13 +30,13 @@ typedef enum gemm_epilogue {
  * panels of gemm_f32_nr columns, each [K, nr], the last one filled with zeros: packed holds
  * ceil(N / nr) * nr * K floats, 64-byte aligned. Panel p starts at packed + p * nr * K.
  *
- * gemm_f32 computes c[m][n] = epilogue(sum over k of a[m][k] * w[n][k] + bias[n]). To compute only the
- * columns from panel p on, pass b, bias, c and residual moved on by p panels. */
+ * gemm_f32 computes c[m][n] = epilogue(sum over k of a[m][k] * w[n][k] + bias[n]). To compute only
+ * the columns from panel p on, pass b, bias, c and residual moved on by p panels. */
 typedef struct gemm_f32_args {
-    const float *a;    /* [M, K] */
+    const float *a; /* [M, K] */
     size_t lda;
-    const float *b;    /* packed */
-    const float *bias; /* [N] or NULL */
+    const float *b;        /* packed */
+    const float *bias;     /* [N] or NULL */
     const float *residual; /* [M, N], read by GEMM_ADD and GEMM_ADD_RELU; may be c itself */
     size_t ldr;
     float *c; /* [M, N] */
@@ -44,8 +45,8 @@ typedef struct gemm_f32_args {
     gemm_epilogue epilogue;
 } gemm_f32_args;
 
-/* One head of attention for one sequence: out = softmax(q k^T [+ causal mask]) v. The query scale is
- * already in q (folded into its weights). With `causal`, query i sees keys 0 .. i + n_keys -
+/* One head of attention for one sequence: out = softmax(q k^T [+ causal mask]) v. The query scale
+ * is already in q (folded into its weights). With `causal`, query i sees keys 0 .. i + n_keys -
  * n_queries. `scratch` holds attention_f32_scratch floats. */
 typedef struct attention_f32_args {
     const float *q; /* [n_queries, K], rows ldq apart */
@@ -58,8 +59,8 @@ typedef struct attention_f32_args {
     float *scratch;
 } attention_f32_args;
 
-/* y = (x - mean) / sqrt(variance + eps) * gamma + beta for each row; NULL gamma is 1, NULL beta is 0.
- * y may be x. The variance is the mean of squared deviations, computed in two passes. */
+/* y = (x - mean) / sqrt(variance + eps) * gamma + beta for each row; NULL gamma is 1, NULL beta is
+ * 0. y may be x. The variance is the mean of squared deviations, computed in two passes. */
 typedef struct layer_norm_f32_args {
     const float *x; /* [rows, D] */
     float *y;       /* [rows, D] */
@@ -69,9 +70,9 @@ typedef struct layer_norm_f32_args {
     float eps;
 } layer_norm_f32_args;
 
-/* Rows [row_begin, row_end) of the matrix whose GEMM with a [C_out, kernel * kernel * C] weight is a
- * square convolution: row (oy * out_width + ox) holds the window in (ky, kx, channel) order, zeros
- * outside of the picture. out_width = (width + 2 * padding - kernel) / stride + 1. */
+/* Rows [row_begin, row_end) of the matrix whose GEMM with a [C_out, kernel * kernel * C] weight is
+ * a square convolution: row (oy * out_width + ox) holds the window in (ky, kx, channel) order,
+ * zeros outside of the picture. out_width = (width + 2 * padding - kernel) / stride + 1. */
 typedef struct im2col_f32_args {
     const float *x; /* [H, W, C] */
     size_t height, width, channels;
@@ -87,11 +88,10 @@ typedef struct avg_pool2d_f32_args {
     size_t height, width, channels, size;
 } avg_pool2d_f32_args;
 
-/* 8-bit pixels become floats by table, one per channel: table[c][value], which holds exactly what the
- * reference's arithmetic gives for each of the 256 values.
- * pixels_to_patches_f32 writes [H/P * W/P, 3 * P * P], each row a patch in (channel, y, x) order, as
- * PyTorch flattens a Conv2d weight; the rest at the right and bottom is dropped.
- * pixels_to_nhwc_f32 writes [H, W, 3]. */
+/* 8-bit pixels become floats by table, one per channel: table[c][value], which holds exactly what
+ * the reference's arithmetic gives for each of the 256 values. pixels_to_patches_f32 writes [H/P *
+ * W/P, 3 * P * P], each row a patch in (channel, y, x) order, as PyTorch flattens a Conv2d weight;
+ * the rest at the right and bottom is dropped. pixels_to_nhwc_f32 writes [H, W, 3]. */
 typedef struct pixels_args {
     const uint8_t *pixels; /* [H, W, 3] */
     size_t height, width;
@@ -113,7 +113,7 @@ typedef struct resize_args {
     size_t rows;                   /* resize_columns_u8 only */
     size_t width;                  /* resize_rows_u8 only, in pixels */
     size_t n_out;
-    size_t channels; /* 1 to 4 */
+    size_t channels;        /* 1 to 4 */
     const resize_tap *taps; /* [n_out] */
     const int32_t *coefs;   /* [n_out, taps_max] */
     size_t taps_max;
@@ -121,7 +121,8 @@ typedef struct resize_args {
 enum { RESIZE_PRECISION_BITS = 22 };
 
 /* A tier's kernels. softmax_f32, *_gelu_f32, relu_f32 and l2_normalize_f32 work in place;
- * l2_normalize_f32 returns the norm and leaves x alone when it is 0 or not finite. add_f32 is y += x. */
+ * l2_normalize_f32 returns the norm and leaves x alone when it is 0 or not finite. add_f32 is y +=
+ * x. */
 typedef struct kernels {
     const char *tier;
     size_t gemm_f32_nr; /* columns of a packed panel */

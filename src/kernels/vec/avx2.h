@@ -1,0 +1,135 @@
+/* kernels/vec/avx2.h: the vector vocabulary (explained in vec/scalar.h) in AVX2, FMA and F16C. */
+#ifndef KEN_KERNELS_VEC_AVX2_H
+#define KEN_KERNELS_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VEC static inline __attribute__((always_inline))
+
+#define VEC_LANES 8
+#define GEMM_MR   6
+#define GEMM_NV   2
+/* CPUs that have no AVX-512 often have only 512 KiB of level 2 cache. */
+#define GEMM_GROUP_BYTES ((size_t)400 << 10)
+
+typedef __m256 vf;
+typedef __m256i vi;
+
+/* The first n lanes are all ones. */
+VEC vi vi_first(size_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+VEC vf vf_load(const float *p) {
+    return _mm256_loadu_ps(p);
+}
+VEC vf vf_load_n(const float *p, size_t n) {
+    return _mm256_maskload_ps(p, vi_first(n));
+}
+VEC void vf_store(float *p, vf x) {
+    _mm256_storeu_ps(p, x);
+}
+VEC void vf_store_n(float *p, vf x, size_t n) {
+    _mm256_maskstore_ps(p, vi_first(n), x);
+}
+VEC vf vf_set1(float x) {
+    return _mm256_set1_ps(x);
+}
+VEC vf vf_add(vf a, vf b) {
+    return _mm256_add_ps(a, b);
+}
+VEC vf vf_sub(vf a, vf b) {
+    return _mm256_sub_ps(a, b);
+}
+VEC vf vf_mul(vf a, vf b) {
+    return _mm256_mul_ps(a, b);
+}
+VEC vf vf_div(vf a, vf b) {
+    return _mm256_div_ps(a, b);
+}
+VEC vf vf_fma(vf a, vf b, vf c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+VEC vf vf_min(vf a, vf b) {
+    return _mm256_min_ps(a, b);
+}
+VEC vf vf_max(vf a, vf b) {
+    return _mm256_max_ps(a, b);
+}
+VEC vf vf_abs(vf x) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+}
+VEC vf vf_round(vf x) {
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VEC vf vf_pow2(vf x) {
+    vi biased = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+VEC vf vf_keep(vf x, size_t n, vf fill) {
+    return _mm256_blendv_ps(fill, x, _mm256_castsi256_ps(vi_first(n)));
+}
+VEC float vf_sum(vf x) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+VEC float vf_largest(vf x) {
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+VEC vf vf_load_f16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+VEC vf vf_load_bf16(const uint16_t *p) {
+    vi wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+VEC vi vi_set1(int32_t x) {
+    return _mm256_set1_epi32(x);
+}
+VEC vi vi_load(const int32_t *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+VEC void vi_store(int32_t *p, vi x) {
+    _mm256_storeu_si256((__m256i *)p, x);
+}
+VEC vi vi_add(vi a, vi b) {
+    return _mm256_add_epi32(a, b);
+}
+VEC vi vi_mul(vi a, vi b) {
+    return _mm256_mullo_epi32(a, b);
+}
+VEC vi vi_shift_right(vi x, int bits) {
+    return _mm256_srai_epi32(x, bits);
+}
+VEC vi vi_load_u8(const uint8_t *p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+VEC void vi_store_u8(uint8_t *p, vi x) {
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+}
+VEC vi vi_load_rgb(const uint8_t *p) {
+    int32_t first;
+    uint16_t last;
+    memcpy(&first, p, 4);
+    memcpy(&last, p + 4, 2);
+    __m128i bytes = _mm_insert_epi16(_mm_cvtsi32_si128(first), last, 2);
+    const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    return _mm256_cvtepu8_epi32(_mm_shuffle_epi8(bytes, spread));
+}
+VEC vi vi_spread4(const int32_t *p) {
+    return _mm256_setr_m128i(_mm_set1_epi32(p[0]), _mm_set1_epi32(p[1]));
+}
+VEC vi vi_spread2(const int32_t *p) {
+    __m256i four = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_permutevar8x32_epi32(four, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* kernels/vec/avx512.h: the vector vocabulary (explained in vec/scalar.h) in AVX-512 F, BW, DQ, VL.
+ */
+#ifndef KEN_KERNELS_VEC_AVX512_H
+#define KEN_KERNELS_VEC_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VEC static inline __attribute__((always_inline))
+
+#define VEC_LANES 16
+#define GEMM_MR   8
+#define GEMM_NV   3
+/* Every CPU with AVX-512 has at least 1 MiB of level 2 cache, but for the first client ones. */
+#define GEMM_GROUP_BYTES ((size_t)800 << 10)
+
+typedef __m512 vf;
+typedef __m512i vi;
+
+VEC __mmask16 first_lanes(size_t n) {
+    return (__mmask16)((1u << n) - 1);
+}
+
+VEC vf vf_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+VEC vf vf_load_n(const float *p, size_t n) {
+    return _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+VEC void vf_store(float *p, vf x) {
+    _mm512_storeu_ps(p, x);
+}
+VEC void vf_store_n(float *p, vf x, size_t n) {
+    _mm512_mask_storeu_ps(p, first_lanes(n), x);
+}
+VEC vf vf_set1(float x) {
+    return _mm512_set1_ps(x);
+}
+VEC vf vf_add(vf a, vf b) {
+    return _mm512_add_ps(a, b);
+}
+VEC vf vf_sub(vf a, vf b) {
+    return _mm512_sub_ps(a, b);
+}
+VEC vf vf_mul(vf a, vf b) {
+    return _mm512_mul_ps(a, b);
+}
+VEC vf vf_div(vf a, vf b) {
+    return _mm512_div_ps(a, b);
+}
+VEC vf vf_fma(vf a, vf b, vf c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+VEC vf vf_min(vf a, vf b) {
+    return _mm512_min_ps(a, b);
+}
+VEC vf vf_max(vf a, vf b) {
+    return _mm512_max_ps(a, b);
+}
+VEC vf vf_abs(vf x) {
+    return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), x);
+}
+VEC vf vf_round(vf x) {
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VEC vf vf_pow2(vf x) {
+    vi biased = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+}
+VEC vf vf_keep(vf x, size_t n, vf fill) {
+    return _mm512_mask_blend_ps(first_lanes(n), fill, x);
+}
+VEC float vf_sum(vf x) {
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+VEC float vf_largest(vf x) {
+    __m256 h = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+VEC vf vf_load_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+VEC vf vf_load_bf16(const uint16_t *p) {
+    vi wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+VEC vi vi_set1(int32_t x) {
+    return _mm512_set1_epi32(x);
+}
+VEC vi vi_load(const int32_t *p) {
+    return _mm512_loadu_si512(p);
+}
+VEC void vi_store(int32_t *p, vi x) {
+    _mm512_storeu_si512(p, x);
+}
+VEC vi vi_add(vi a, vi b) {
+    return _mm512_add_epi32(a, b);
+}
+VEC vi vi_mul(vi a, vi b) {
+    return _mm512_mullo_epi32(a, b);
+}
+VEC vi vi_shift_right(vi x, int bits) {
+    return _mm512_srai_epi32(x, (unsigned)bits);
+}
+VEC vi vi_load_u8(const uint8_t *p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+VEC void vi_store_u8(uint8_t *p, vi x) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_max_epi32(x, vi_set1(0))));
+}
+VEC vi vi_load_rgb(const uint8_t *p) {
+    const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+    return _mm512_cvtepu8_epi32(_mm_shuffle_epi8(_mm_maskz_loadu_epi8(0xfff, p), spread));
+}
+VEC vi vi_spread4(const int32_t *p) {
+    __m512i four = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
+    const vi index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    return _mm512_permutexvar_epi32(index, four);
+}
+VEC vi vi_spread2(const int32_t *p) {
+    __m512i eight = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
+    const vi index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return _mm512_permutexvar_epi32(index, eight);
+}
+
+#endif
