@@ -3,6 +3,7 @@
 # needed here.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
 
 foreach(module jansson libcrypto libxxhash libturbojpeg spng libwebp libutf8proc libpcre2-8
                libarchive yaml-0.1 libseccomp)

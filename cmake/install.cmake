@@ -1,28 +1,35 @@
 # The public library in its two forms, and what `cmake --install` puts where.
 set(KEN_LIBRARY_FOLDERS ken_models ken_image ken_text ken_formats ken_tensor ken_kernels ken_base)
-set(KEN_LIBRARY_REQUIRES "jansson libcrypto libxxhash libturbojpeg spng libwebp libutf8proc libpcre2-8 libarchive")
+set(KEN_LIBRARY_REQUIRES "jansson libcrypto libxxhash libturbojpeg spng libwebp libutf8proc libpcre2-8 libarchive yaml-0.1 zlib")
 
-# libken.so: everything below tasks/, exporting what ken.h declares.
-file(WRITE ${CMAKE_BINARY_DIR}/ken_shared.c "/* the folders' libraries are the contents */\nextern int ken_shared_is_empty;\n")
-add_library(ken_shared SHARED ${CMAKE_BINARY_DIR}/ken_shared.c)
-target_link_libraries(ken_shared PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${KEN_LIBRARY_FOLDERS}>")
-set_target_properties(ken_shared PROPERTIES OUTPUT_NAME ken VERSION ${PROJECT_VERSION}
-  SOVERSION ${PROJECT_VERSION_MAJOR})
+foreach(target ${KEN_LIBRARY_FOLDERS} ken)
+  if(NOT TARGET ${target})
+    return()
+  endif()
+endforeach()
 
-# libken.a: one object in which every hidden symbol is local, so that a user's program may define
-# functions of the same names.
+# One object holds every folder of the library. In it, symbols that are hidden become local, so that a
+# user's program may define functions of the same names.
 set(archives "")
 foreach(folder ${KEN_LIBRARY_FOLDERS})
   list(APPEND archives $<TARGET_FILE:${folder}>)
 endforeach()
-add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/libken.a
-  COMMAND ${CMAKE_LINKER} -r --whole-archive ${archives} -o ken_all.o
-  COMMAND ${CMAKE_OBJCOPY} --localize-hidden ken_all.o
+set(KEN_OBJECT ${CMAKE_BINARY_DIR}/ken_all.o)
+add_custom_command(OUTPUT ${KEN_OBJECT} ${CMAKE_BINARY_DIR}/libken.a
+  COMMAND ${CMAKE_LINKER} -r --whole-archive ${archives} -o ${KEN_OBJECT}
+  COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${KEN_OBJECT}
   COMMAND ${CMAKE_COMMAND} -E rm -f libken.a
-  COMMAND ${CMAKE_AR} rcs libken.a ken_all.o
+  COMMAND ${CMAKE_AR} rcs libken.a ${KEN_OBJECT}
   WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
   DEPENDS ${KEN_LIBRARY_FOLDERS} COMMENT "Making libken.a" VERBATIM)
-add_custom_target(ken_static ALL DEPENDS ${CMAKE_BINARY_DIR}/libken.a)
+
+add_library(ken_shared SHARED ${KEN_OBJECT})
+set_target_properties(ken_shared PROPERTIES OUTPUT_NAME ken LINKER_LANGUAGE C
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+target_link_libraries(ken_shared PRIVATE ken_flags Threads::Threads PkgConfig::jansson
+  PkgConfig::libcrypto PkgConfig::libxxhash PkgConfig::libturbojpeg PkgConfig::spng
+  PkgConfig::libwebp PkgConfig::libutf8proc PkgConfig::libpcre2_8 PkgConfig::libarchive
+  PkgConfig::yaml_0_1 ZLIB::ZLIB)
 
 configure_file(cmake/ken.pc.in ${CMAKE_BINARY_DIR}/ken.pc @ONLY)
 
