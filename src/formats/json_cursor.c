@@ -240,8 +240,10 @@ bool json_skip(json_cursor *cursor) {
     do {
         bool object = json_next_is(cursor, '{');
         if (object || json_next_is(cursor, '[')) {
-            if (depth == max_depth)
+            if (depth == max_depth) {
+                cursor->at--;
                 return fail(cursor, "values nest deeper than 128 levels");
+            }
             in_object[depth++] = object;
             if (!json_next_is(cursor, object ? '}' : ']')) {
                 if (object && !skip_key(cursor))

@@ -170,17 +170,17 @@ static ken_status check_entry(const header *h, const raw_entry *raw, tensor *out
         return BAD_TENSOR(h, KEN_BAD_FORMAT, raw->name, err,
                           "invalid offset: it begins at %" PRIu64 " and ends at %" PRIu64,
                           raw->begin, raw->end);
-    if (raw->end > h->data_bytes)
-        return BAD_TENSOR(h, KEN_BAD_FORMAT, raw->name, err,
-                          "incomplete buffer: it ends at byte %" PRIu64
-                          " of the data, which has %zu: the file is cut short or the header wrong",
-                          raw->end, h->data_bytes);
     char shape[128];
     if (raw->end - raw->begin != size)
         return BAD_TENSOR(h, KEN_BAD_FORMAT, raw->name, err,
                           "invalid info: %s %s takes %zu bytes, data_offsets say %" PRIu64,
                           dtype_name(raw->dtype), tensor_shape_text(out, shape, sizeof shape), size,
                           raw->end - raw->begin);
+    if (raw->end > h->data_bytes)
+        return BAD_TENSOR(h, KEN_BAD_FORMAT, raw->name, err,
+                          "incomplete buffer: it ends at byte %" PRIu64
+                          " of the data, which has %zu: the file is cut short or the header wrong",
+                          raw->end, h->data_bytes);
     out->data = h->data + raw->begin;
     out->size_bytes = size;
     return KEN_OK;

@@ -228,14 +228,14 @@ static ken_status try_open(weights *w, const char *dir, const char *name, const 
 
 static ken_status open_any(weights *w, const char *dir, const char *const *names, ken_error *err) {
     static const char *const suffixes[] = {".safetensors", ".safetensors.index.json"};
-    for (; *names; names++)
+    for (const char *const *name = names; *name; name++)
         for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
             bool found = false;
-            ken_status status = try_open(w, dir, *names, suffixes[i], &found, err);
+            ken_status status = try_open(w, dir, *name, suffixes[i], &found, err);
             if (found || status != KEN_OK)
                 return status;
         }
-    return KEN_NOT_FOUND;
+    return advise_on_directory(dir, names, err);
 }
 
 ken_status weights_open(const char *dir, const char *const *names, weights **out, ken_error *err) {
@@ -245,12 +245,7 @@ ken_status weights_open(const char *dir, const char *const *names, weights **out
     weights *w = mem_zalloc(1, sizeof *w);
     if (!w)
         return error_no_memory(err, sizeof *w);
-    if (err)
-        *err = (ken_error){.offset = -1};
-    ken_status status = open_any(w, dir, names, err);
-    if (status == KEN_NOT_FOUND && w->n_shards == 0 && !(err && err->message[0]))
-        status = advise_on_directory(dir, names, err);
-    return finish(w, status, out);
+    return finish(w, open_any(w, dir, names, err), out);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------

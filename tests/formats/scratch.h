@@ -25,13 +25,12 @@ const char *scratch_safetensors(const char *name, const char *header, size_t dat
 uint8_t *test_data(const char *name, size_t *size);
 
 /* The call failed with this status and a message that holds `text`. */
-#define assert_error(status_got, status, err, text)                                                \
+#define assert_error(call, expected, err, text)                                                    \
     do {                                                                                           \
-        ken_status got_ = (status_got);                                                            \
-        if (got_ != (status) || !strstr((err).message, text))                                      \
+        ken_status got_ = (call);                                                                  \
+        if (got_ != (expected) || (err).status != got_ || !strstr((err).message, text))            \
             fail_msg("got %s '%s', expected %s with '%s'", ken_status_name(got_),                  \
-                     got_ ? (err).message : "", ken_status_name(status), text);                    \
-        assert_int_equal((err).status, status);                                                    \
+                     got_ ? (err).message : "", ken_status_name(expected), text);                  \
     } while (0)
 #define assert_ok(call, err)                                                                       \
     do {                                                                                           \
