@@ -22,8 +22,8 @@ typedef struct builder {
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-static ken_status fail_at(ken_error *err, const char *where, int line, int column,
-                          const char *format, va_list args) {
+static ken_status KEN_PRINTF(5, 0) fail_at(ken_error *err, const char *where, int line, int column,
+                                           const char *format, va_list args) {
     char message[512];
     vsnprintf(message, sizeof message, format, args);
     return error_set(err, KEN_BAD_FORMAT, "%s:%d:%d: %s", where, line, column, message);
