@@ -23,14 +23,22 @@ void index_table_reset(index_table *table) {
     table->n_slots = 0;
 }
 
+static uint32_t tag_of(uint64_t hash) {
+    return (uint32_t)(hash >> 32);
+}
+
 index_found index_table_find(const index_table *table, uint64_t hash, index_same *same,
-                             const void *owner, const void *key, uint32_t **slot) {
+                             const void *owner, const void *key, index_slot **slot) {
     for (size_t step = 0; step < max_chain && step < table->n_slots; step++) {
         *slot = &table->slots[(hash + step) & (table->n_slots - 1)];
-        if (!**slot)
+        if (!(*slot)->item)
             return INDEX_EMPTY;
-        if (same(owner, **slot - 1, key))
+        if ((*slot)->tag == tag_of(hash) && same(owner, (*slot)->item - 1, key))
             return INDEX_HERE;
     }
     return INDEX_CROWDED;
+}
+
+void index_table_put(index_slot *slot, uint64_t hash, size_t index) {
+    *slot = (index_slot){.item = (uint32_t)index + 1, .tag = tag_of(hash)};
 }

@@ -7,17 +7,22 @@
 
 #include "base/error.h"
 
+typedef struct index_slot {
+    uint32_t item; /* 1 + index; 0 is empty */
+    uint32_t tag;  /* high bits of the key's hash: spares most looks at the key */
+} index_slot;
+
 typedef struct index_table {
-    uint32_t *slots; /* 1 + index; 0 is empty */
-    size_t n_slots;  /* 0 or a power of two */
+    index_slot *slots;
+    size_t n_slots; /* 0 or a power of two */
 } index_table;
 
 /* Is `key` the key of the thing at `index`? */
 typedef bool index_same(const void *owner, size_t index, const void *key);
 
 typedef enum index_found {
-    INDEX_HERE,    /* *slot - 1 is the index */
-    INDEX_EMPTY,   /* not there; *slot is where it may be put, as 1 + index */
+    INDEX_HERE,    /* slot->item - 1 is the index */
+    INDEX_EMPTY,   /* not there; index_table_put may put it at *slot */
     INDEX_CROWDED, /* not there, and too many keys collide with it */
 } index_found;
 
@@ -25,6 +30,7 @@ typedef enum index_found {
 KEN_MUST_CHECK ken_status index_table_init(index_table *table, size_t n_keys, ken_error *err);
 void index_table_reset(index_table *table);
 index_found index_table_find(const index_table *table, uint64_t hash, index_same *same,
-                             const void *owner, const void *key, uint32_t **slot);
+                             const void *owner, const void *key, index_slot **slot);
+void index_table_put(index_slot *slot, uint64_t hash, size_t index);
 
 #endif

@@ -27,9 +27,12 @@ static bool same_begin(const void *owner, size_t index, const void *key) {
     return begin_of(owner, index) == *(const size_t *)key;
 }
 
-static index_found find_begin(const layout *l, size_t begin, uint32_t **slot) {
-    return index_table_find(&l->by_begin, hash_xxh64(&begin, sizeof begin), same_begin, l, &begin,
-                            slot);
+static uint64_t begin_hash(size_t begin) {
+    return hash_xxh64(&begin, sizeof begin);
+}
+
+static index_found find_begin(const layout *l, size_t begin, index_slot **slot) {
+    return index_table_find(&l->by_begin, begin_hash(begin), same_begin, l, &begin, slot);
 }
 
 static const char *shown(const layout *l, size_t index, char out[SHOWN_NAME_BYTES]) {
@@ -45,15 +48,15 @@ static ken_status index_begins(layout *l, ken_error *err) {
     for (size_t i = 0; i < l->s->n_entries; i++) {
         if (l->s->entries[i].value.size_bytes == 0)
             continue;
-        uint32_t *slot;
+        index_slot *slot;
         index_found found = find_begin(l, begin_of(l, i), &slot);
         if (found == INDEX_CROWDED)
             return crowded(l->path, err);
         if (found == INDEX_HERE)
             return error_set(err, KEN_BAD_FORMAT,
                              "'%s': invalid offset: tensors '%s' and '%s' overlap", l->path,
-                             shown(l, *slot - 1, a), shown(l, i, b));
-        *slot = (uint32_t)i + 1;
+                             shown(l, slot->item - 1, a), shown(l, i, b));
+        index_table_put(slot, begin_hash(begin_of(l, i)), i);
         l->n_with_bytes++;
     }
     return KEN_OK;
@@ -62,9 +65,9 @@ static ken_status index_begins(layout *l, ken_error *err) {
 static ken_status walk(const layout *l, size_t data_bytes, ken_error *err) {
     size_t at = 0, n_met = 0, last = 0;
     char name[SHOWN_NAME_BYTES];
-    uint32_t *slot;
+    index_slot *slot;
     while (find_begin(l, at, &slot) == INDEX_HERE) {
-        last = *slot - 1;
+        last = slot->item - 1;
         at += l->s->entries[last].value.size_bytes;
         n_met++;
     }
@@ -89,7 +92,7 @@ static ken_status check_empty(const layout *l, size_t data_bytes, ken_error *err
     char name[SHOWN_NAME_BYTES];
     for (size_t i = 0; i < l->s->n_entries; i++) {
         size_t at = begin_of(l, i);
-        uint32_t *slot;
+        index_slot *slot;
         if (l->s->entries[i].value.size_bytes == 0 && at != data_bytes &&
             find_begin(l, at, &slot) != INDEX_HERE)
             return error_set(err, KEN_BAD_FORMAT,
@@ -100,9 +103,22 @@ static ken_status check_empty(const layout *l, size_t data_bytes, ken_error *err
     return KEN_OK;
 }
 
-ken_status safetensors_check_layout(safetensors *s, const uint8_t *data, size_t data_bytes,
+/* Files are mostly written in header order, which needs no table to check. */
+static bool is_in_order(const layout *l, size_t data_bytes) {
+    size_t at = 0;
+    for (size_t i = 0; i < l->s->n_entries; i++) {
+        if (begin_of(l, i) != at)
+            return false;
+        at += l->s->entries[i].value.size_bytes;
+    }
+    return at == data_bytes;
+}
+
+ken_status safetensors_check_layout(const safetensors *s, const uint8_t *data, size_t data_bytes,
                                     const char *path, ken_error *err) {
     layout l = {.s = s, .data = data, .path = path};
+    if (is_in_order(&l, data_bytes))
+        return KEN_OK;
     TRY(index_table_init(&l.by_begin, s->n_entries, err));
     ken_status status = index_begins(&l, err);
     if (status == KEN_OK)
@@ -117,32 +133,36 @@ static bool same_name(const void *owner, size_t index, const void *key) {
     return strcmp(safetensors_name(owner, index), key) == 0;
 }
 
-static index_found find_name(const safetensors *s, const char *name, uint32_t **slot) {
-    return index_table_find(&s->by_name, hash_xxh64(name, strlen(name)), same_name, s, name, slot);
+static index_found find_name(const safetensors *s, const char *name, uint64_t hash,
+                             index_slot **slot) {
+    return index_table_find(&s->by_name, hash, same_name, s, name, slot);
 }
 
 ken_status safetensors_index_names(safetensors *s, const char *path, ken_error *err) {
     TRY(index_table_init(&s->by_name, s->n_entries, err));
     for (size_t i = 0; i < s->n_entries; i++) {
-        uint32_t *slot;
+        const char *name = safetensors_name(s, i);
+        uint64_t hash = hash_xxh64(name, strlen(name));
+        index_slot *slot;
         char shown[SHOWN_NAME_BYTES];
-        index_found found = find_name(s, safetensors_name(s, i), &slot);
+        index_found found = find_name(s, name, hash, &slot);
         if (found == INDEX_CROWDED)
             return crowded(path, err);
         if (found == INDEX_HERE)
             return error_set(err, KEN_BAD_FORMAT,
                              "'%s': invalid header: duplicate tensor name '%s'", path,
-                             shown_name(safetensors_name(s, i), shown));
-        *slot = (uint32_t)i + 1;
+                             shown_name(name, shown));
+        index_table_put(slot, hash, i);
     }
     return KEN_OK;
 }
 
 safetensors_entry *safetensors_find(const safetensors *s, const char *name) {
-    uint32_t *slot;
-    if (!s->by_name.n_slots || find_name(s, name, &slot) != INDEX_HERE)
+    index_slot *slot;
+    if (!s->by_name.n_slots ||
+        find_name(s, name, hash_xxh64(name, strlen(name)), &slot) != INDEX_HERE)
         return NULL;
-    return &s->entries[*slot - 1];
+    return &s->entries[slot->item - 1];
 }
 
 /* The owner of metadata keys: where each key stands, gathered for the check only. */
@@ -163,10 +183,10 @@ static ken_status check_keys(const safetensors *s, const index_table *table, uin
     for (size_t i = 0; i < s->n_metadata; i++) {
         const char *key = s->text + at;
         size_t n = strlen(key);
-        uint32_t *slot;
+        uint64_t hash = hash_xxh64(key, n);
+        index_slot *slot;
         char shown[SHOWN_NAME_BYTES];
-        index_found found =
-            index_table_find(table, hash_xxh64(key, n), same_key, &keys, key, &slot);
+        index_found found = index_table_find(table, hash, same_key, &keys, key, &slot);
         if (found == INDEX_CROWDED)
             return crowded(path, err);
         if (found == INDEX_HERE)
@@ -174,7 +194,7 @@ static ken_status check_keys(const safetensors *s, const index_table *table, uin
                              "'%s': invalid header: duplicate key '%s' in '__metadata__'", path,
                              shown_name(key, shown));
         key_at[i] = (uint32_t)at;
-        *slot = (uint32_t)i + 1;
+        index_table_put(slot, hash, i);
         at += n + 1;
         at += strlen(s->text + at) + 1;
     }

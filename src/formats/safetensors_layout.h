@@ -5,7 +5,7 @@
 #include "formats/safetensors.h"
 
 /* The tensors cover the data exactly: no hole, no overlap, no byte behind the last. */
-KEN_MUST_CHECK ken_status safetensors_check_layout(safetensors *s, const uint8_t *data,
+KEN_MUST_CHECK ken_status safetensors_check_layout(const safetensors *s, const uint8_t *data,
                                                    size_t data_bytes, const char *path,
                                                    ken_error *err);
 /* Makes by_name; refuses a name that is there twice (the reference takes the last one). */

@@ -105,11 +105,11 @@ static bool same_shard(const void *owner, size_t index, const void *key) {
 /* The shard of this name, opened at its first mention. */
 static ken_status find_shard(weights *w, index_table *table, const char *dir, const char *name,
                              const char *index_path, shard **out, ken_error *err) {
-    uint32_t *slot;
-    index_found found =
-        index_table_find(table, hash_xxh64(name, strlen(name)), same_shard, w, name, &slot);
+    uint64_t hash = hash_xxh64(name, strlen(name));
+    index_slot *slot;
+    index_found found = index_table_find(table, hash, same_shard, w, name, &slot);
     if (found == INDEX_HERE) {
-        *out = &w->shards[*slot - 1];
+        *out = &w->shards[slot->item - 1];
         return KEN_OK;
     }
     if (found == INDEX_CROWDED || w->n_shards == max_shards)
@@ -125,7 +125,7 @@ static ken_status find_shard(weights *w, index_table *table, const char *dir, co
     buf_free(&path);
     TRY(status);
     *out = &w->shards[w->n_shards - 1];
-    *slot = (uint32_t)w->n_shards;
+    index_table_put(slot, hash, w->n_shards - 1);
     for (size_t i = 0; i < (*out)->head.n_entries; i++)
         (*out)->head.entries[i].is_mapped = false;
     return KEN_OK;
