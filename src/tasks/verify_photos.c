@@ -23,16 +23,19 @@ typedef struct photos {
     ken_model_info info;
 } photos;
 
-/* Two arrays of the same length that belong together; both may be absent: *n is 0. */
+/* Two arrays of the same length that belong together; *n is 0 when one of them is absent. */
 static ken_status get_pair(photos *p, const char *a_key, const char *b_key, const json_t **a,
                            const json_t **b, size_t *n) {
     *a = *b = NULL;
+    *n = 0;
     TRY(doc_get_array(p->goldens, a_key, p->path, a, p->err));
     TRY(doc_get_array(p->goldens, b_key, p->path, b, p->err));
-    *n = *a ? json_array_size(*a) : 0;
-    if ((*b ? json_array_size(*b) : 0) != *n)
+    if (!*a || !*b)
+        return KEN_OK;
+    *n = json_array_size(*a);
+    if (json_array_size(*b) != *n)
         return error_set(p->err, KEN_BAD_FORMAT, "'%s': '%s' has %zu items, '%s' %zu", p->path,
-                         a_key, *n, b_key, *b ? json_array_size(*b) : 0);
+                         a_key, *n, b_key, json_array_size(*b));
     return KEN_OK;
 }
 
