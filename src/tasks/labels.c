@@ -143,6 +143,9 @@ static ken_status label_folders(labels *l, const samples *s, ken_error *err) {
         if (folder)
             TRY(set_label(l, i, folder, size, err));
     }
+    if (l->n_labelled == 0)
+        return error_set(err, KEN_BAD_ARGUMENT,
+                         "none of the %zu images lies in a folder that could be its label", s->n);
     return KEN_OK;
 }
 
