@@ -1,9 +1,9 @@
 /* image/image.h: bytes -> pixels, exactly as Pillow makes them.
  *
- * image_decode sniffs by content, checks the size against the limit before anything is allocated, and
- * keeps the file's own mode, because when a mode turns into RGB (before or after the resize) is part
- * of a model's preprocessing (see preprocess.h). Thread safe: no global state but libvips' own, which
- * is loaded at the first file that needs it. */
+ * image_decode sniffs by content, checks the size against the limit before anything is allocated,
+ * and keeps the file's own mode, because when a mode turns into RGB (before or after the resize) is
+ * part of a model's preprocessing (see preprocess.h). Thread safe: no global state but libvips'
+ * own, which is loaded at the first file that needs it. */
 #ifndef KEN_IMAGE_H
 #define KEN_IMAGE_H
 
@@ -36,10 +36,12 @@ typedef struct image {
     int width, height; /* pixels */
     int channels;
     image_mode mode;
-    size_t stride;   /* bytes between rows: width * channels */
-    uint8_t *pixels; /* [height, width, channels], owned */
+    size_t stride;         /* bytes between rows: width * channels */
+    uint8_t *pixels;       /* [height, width, channels], owned */
     uint8_t (*palette)[4]; /* [256] RGBA of IMAGE_P, owned; else NULL */
     bool palette_alpha;    /* some palette entry is not opaque */
+    bool has_key;          /* IMAGE_L, IMAGE_1, IMAGE_RGB: one colour is transparent, */
+    uint8_t key[3];        /* this one; it matters only where alpha is composited */
 } image;
 
 /* Where an item failed; the names stand in the error table. */
@@ -62,8 +64,8 @@ typedef struct image_facts {
 image_format image_sniff(const uint8_t *bytes, size_t size);
 const char *image_format_name(image_format format); /* "jpeg", ...; never NULL */
 
-/* Decodes and applies the EXIF orientation. `facts` (may be NULL) is filled as far as decoding came;
- * *stage (may be NULL) says where it failed. */
+/* Decodes and applies the EXIF orientation. `facts` (may be NULL) is filled as far as decoding
+ * came; *stage (may be NULL) says where it failed. */
 KEN_MUST_CHECK ken_status image_decode(const uint8_t *bytes, size_t size,
                                        const image_limits *limits, image *out, image_facts *facts,
                                        image_stage *stage, ken_error *err);

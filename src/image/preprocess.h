@@ -1,8 +1,8 @@
 /* image/preprocess.h: a decoded image -> the 8-bit RGB pixels that a model's image tower takes.
  *
- * The recipe comes from the model's own configuration (models/ reads it). Steps, in the order of the
- * layout: Hugging Face: to RGB, resize, crop. OpenCLIP: resize in the file's mode, crop or pad, to
- * RGB. Sizes and offsets are rounded as each reference does. The normalisation that follows is a
+ * The recipe comes from the model's own configuration (models/ reads it). Steps, in the order of
+ * the layout: Hugging Face: to RGB, resize, crop. OpenCLIP: resize in the file's mode, crop or pad,
+ * to RGB. Sizes and offsets are rounded as each reference does. The normalisation that follows is a
  * table of 256 values a channel (preprocess_table), so 8-bit pixels are all that travels. */
 #ifndef KEN_IMAGE_PREPROCESS_H
 #define KEN_IMAGE_PREPROCESS_H
