@@ -413,6 +413,10 @@ void inputs_fingerprint(const inputs *in, char out[33]) {
     memcpy(out, in->fingerprint, HASH_XXH128_HEX);
 }
 
+uint64_t inputs_position(const inputs *in) {
+    return in->n_given;
+}
+
 const char *inputs_note(const inputs *in) {
     return in->note[0] ? in->note : NULL;
 }

@@ -62,6 +62,8 @@ bool inputs_have_captions(const inputs *in);
 const char *inputs_note(const inputs *in);
 /* The next item, valid until the next call; *more is false at the end. */
 KEN_MUST_CHECK ken_status inputs_next(inputs *in, input_item *item, bool *more, ken_error *err);
+/* Index of the item that inputs_next gives next. */
+uint64_t inputs_position(const inputs *in);
 /* xxh3-128 of the options and the list of names, which a resumed job must find unchanged. */
 void inputs_fingerprint(const inputs *in, char out[33]);
 
