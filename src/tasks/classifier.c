@@ -51,7 +51,7 @@ static ken_status positive_set(const classifier *c, const prompts *p, size_t i,
                                const float *prompt_embeddings, const float *example_means,
                                double *sum, float *out, ken_error *err) {
     const rules_category *category = &c->rules->categories[i];
-    const float *example = example_means ? example_means + i * c->dim : NULL;
+    const float *example = category->examples.n ? example_means + i * c->dim : NULL;
     if (category->positive.n == 0) {
         memcpy(out, example, c->dim * sizeof *out);
         return KEN_OK;
