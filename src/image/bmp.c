@@ -313,7 +313,7 @@ ken_status decode_bmp(decoder *d, image *out, ken_error *err) {
         return error_set(err, KEN_UNSUPPORTED,
                          "bmp has %u bits a pixel: expected 1, 4, 8, 16, 24 or 32", h.bits);
     }
-    pixel_layout layout;
+    pixel_layout layout = BGR;
     TRY(find_layout(&h, &layout, err));
     if (h.data == 0)
         h.data = h.palette;

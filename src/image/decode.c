@@ -53,12 +53,11 @@ ken_status decoder_check_size(decoder *d, uint64_t width, uint64_t height, ken_e
     return KEN_OK;
 }
 
-static uint8_t (*grey_ramp(void))[4] {
-    uint8_t(*palette)[4] = mem_alloc(256 * sizeof *palette);
-    for (int i = 0; palette && i < 256; i++) {
-        palette[i][0] = palette[i][1] = palette[i][2] = (uint8_t)i;
+/* Black and opaque: what Pillow gives for indices past the end of a file's palette. */
+static uint8_t (*new_palette(void))[4] {
+    uint8_t(*palette)[4] = mem_zalloc(256, sizeof *palette);
+    for (int i = 0; palette && i < 256; i++)
         palette[i][3] = 255;
-    }
     return palette;
 }
 
@@ -78,7 +77,7 @@ ken_status decoder_new_image(decoder *d, image_mode mode, uint64_t width, uint64
     if (!out->pixels)
         return error_no_memory(err, size);
     if (mode == IMAGE_P) {
-        out->palette = grey_ramp();
+        out->palette = new_palette();
         if (!out->palette)
             return error_no_memory(err, 256 * sizeof *out->palette);
     }

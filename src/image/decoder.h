@@ -25,7 +25,7 @@ int image_mode_channels(image_mode mode);
 /* Refuses an empty picture and one above the limit; records the size in the facts. */
 KEN_MUST_CHECK ken_status decoder_check_size(decoder *d, uint64_t width, uint64_t height,
                                              ken_error *err);
-/* decoder_check_size, then zeroed pixels, and for IMAGE_P a palette that holds a grey ramp. On any
+/* decoder_check_size, then zeroed pixels, and for IMAGE_P a palette of opaque black. On any
  * later failure the pixels belong to `out`, which image_decode frees. */
 KEN_MUST_CHECK ken_status decoder_new_image(decoder *d, image_mode mode, uint64_t width,
                                             uint64_t height, image *out, ken_error *err);

@@ -196,8 +196,8 @@ static bool lzw_expand(lzw *z, unsigned code, cursor *to) {
 
 static ken_status decode_lzw(decoder *d, const gif_frame *f, image *out, ken_error *err) {
     unsigned min_bits = d->bytes[f->data];
-    if (min_bits < 1 || min_bits > 8)
-        return error_set(err, KEN_BAD_FORMAT, "gif has a code size of %u bits: expected 1 to 8",
+    if (min_bits < 1 || min_bits >= LZW_MAX_BITS)
+        return error_set(err, KEN_BAD_FORMAT, "gif has a code size of %u bits: expected 1 to 11",
                          min_bits);
     lzw z;
     lzw_init(&z, min_bits);

@@ -1,9 +1,10 @@
 /* PNG through libspng, in Pillow's modes.
  *
- * libspng sees only the chunks that make pixels (IHDR, PLTE, tRNS, IDAT, IEND): text, profiles and
- * whatever else a file carries are stepped over without being inflated or kept, so that a 57-byte
- * file cannot ask for a gigabyte. eXIf and uncompressed XMP are read where they lie. Of an
- * animation (APNG) that leaves the default image. Samples of 16 bits become their high byte. */
+ * libspng sees only the chunks that make pixels (IHDR, PLTE, tRNS, IDAT, IEND) and small ones of
+ * EXIF as text: profiles, other text and whatever else a file carries are stepped over without
+ * being inflated or kept, so that a 57-byte file cannot ask for a gigabyte. eXIf and uncompressed
+ * XMP are read where they lie. Of an animation (APNG) that leaves the default image. Samples of 16
+ * bits become their high byte. */
 #include "base/checked.h"
 #include "base/mem.h"
 #include "image/decoder.h"
@@ -12,7 +13,14 @@
 #include <spng.h>
 #include <string.h>
 
-enum { SIGNATURE_SIZE = 8, CHUNK_OVERHEAD = 12 };
+enum {
+    SIGNATURE_SIZE = 8,
+    CHUNK_OVERHEAD = 12,
+    MAX_EXIF_TEXT = 1 << 17,
+    MAX_TEXT_MEMORY = 1 << 20
+};
+
+static const char exif_text[] = "Raw profile type exif";
 
 typedef struct chunk {
     const uint8_t *type, *body;
@@ -21,12 +29,15 @@ typedef struct chunk {
 } chunk;
 
 /* The file as libspng sees it: `span` is the piece that is being read, `next` the chunk after it.
- */
+ * A chunk that the file cuts off gets a header with the length that is there, so that libspng uses
+ * all of it: `header` is that header, `cut` what follows. */
 typedef struct chunk_stream {
     const uint8_t *bytes;
     size_t size, next;
-    const uint8_t *span;
-    size_t span_left;
+    const uint8_t *span, *cut;
+    size_t span_left, cut_size;
+    bool has_exif_text; /* one is enough */
+    uint8_t header[8];
 } chunk_stream;
 
 static bool chunk_at(const uint8_t *bytes, size_t size, size_t at, chunk *out) {
@@ -44,19 +55,48 @@ static bool is_type(const chunk *c, const char *type) {
     return memcmp(c->type, type, 4) == 0;
 }
 
+/* ImageMagick keeps EXIF as text, in hexadecimal digits and mostly compressed. */
+static bool is_exif_text(const chunk *c) {
+    return (is_type(c, "tEXt") || is_type(c, "zTXt")) && c->whole && c->size <= MAX_EXIF_TEXT &&
+           c->size > sizeof exif_text && memcmp(c->body, exif_text, sizeof exif_text) == 0;
+}
+
 static bool makes_pixels(const chunk *c) {
     return is_type(c, "IHDR") || is_type(c, "PLTE") || is_type(c, "tRNS") || is_type(c, "IDAT") ||
            is_type(c, "IEND");
 }
 
-/* Moves on to the next chunk that libspng shall see. */
+static void cut_span(chunk_stream *s, const chunk *c) {
+    for (int i = 0; i < 4; i++)
+        s->header[i] = (uint8_t)(c->size >> (24 - 8 * i));
+    memcpy(s->header + 4, c->type, 4);
+    s->span = s->header;
+    s->span_left = sizeof s->header;
+    s->cut = c->body;
+    s->cut_size = c->size;
+    s->next = s->size;
+}
+
+/* Moves on to the next piece that libspng shall see. */
 static bool next_span(chunk_stream *s) {
+    if (s->cut) {
+        s->span = s->cut;
+        s->span_left = s->cut_size;
+        s->cut = NULL;
+        return s->span_left > 0;
+    }
     chunk c;
     while (chunk_at(s->bytes, s->size, s->next, &c)) {
         size_t at = s->next;
         s->next = c.whole ? at + CHUNK_OVERHEAD + c.size : s->size;
-        if (!makes_pixels(&c))
+        bool text = !s->has_exif_text && is_exif_text(&c);
+        s->has_exif_text |= text;
+        if (!text && !makes_pixels(&c))
             continue;
+        if (!c.whole) {
+            cut_span(s, &c);
+            return true;
+        }
         s->span = s->bytes + at;
         s->span_left = s->next - at;
         return true;
@@ -95,7 +135,43 @@ static const uint8_t *xmp_of_text(const chunk *c, size_t *size) {
     return at;
 }
 
-static int read_orientation(const uint8_t *bytes, size_t size) {
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The bytes behind "\nexif\n  LENGTH\n" and lines of hexadecimal digits. The first directory, which
+ * holds the orientation, lies at the front. */
+static size_t parse_exif_text(const char *text, size_t size, uint8_t *to, size_t max) {
+    const char *at = text, *end = text + size;
+    for (int line = 0; line < 3 && at; line++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    size_t n_digits = 0;
+    for (; at && at < end && n_digits / 2 < max; at++) {
+        int digit = hex_digit(*at);
+        if (digit < 0)
+            continue;
+        uint8_t *byte = &to[n_digits / 2];
+        *byte = (uint8_t)(n_digits % 2 ? *byte << 4 | digit : digit);
+        n_digits++;
+    }
+    return n_digits / 2;
+}
+
+static size_t read_exif_text(spng_ctx *ctx, uint8_t *to, size_t max) {
+    struct spng_text text;
+    uint32_t n = 1;
+    return spng_get_text(ctx, &text, &n) == 0 && n == 1
+               ? parse_exif_text(text.text, text.length, to, max)
+               : 0;
+}
+
+static int read_orientation(spng_ctx *ctx, const uint8_t *bytes, size_t size) {
+    uint8_t parsed[4096];
     const uint8_t *exif = NULL, *xmp = NULL;
     size_t exif_size = 0, xmp_size = 0;
     chunk c;
@@ -107,6 +183,10 @@ static int read_orientation(const uint8_t *bytes, size_t size) {
         } else if (is_type(&c, "iTXt") && !xmp) {
             xmp = xmp_of_text(&c, &xmp_size);
         }
+    }
+    if (!exif) {
+        exif = parsed;
+        exif_size = read_exif_text(ctx, parsed, sizeof parsed);
     }
     return orientation_read(exif, exif_size, xmp, xmp_size);
 }
@@ -228,6 +308,8 @@ static ken_status decode_stream(decoder *d, spng_ctx *ctx, chunk_stream *stream,
     if (!failed)
         failed = spng_set_image_limits(ctx, INT32_MAX, INT32_MAX);
     if (!failed)
+        failed = spng_set_chunk_limits(ctx, MAX_TEXT_MEMORY, MAX_TEXT_MEMORY);
+    if (!failed)
         failed = spng_get_ihdr(ctx, &h);
     if (failed)
         return error_set(err, KEN_BAD_FORMAT, "could not read the png header: %s",
@@ -254,8 +336,8 @@ ken_status decode_png(decoder *d, image *out, ken_error *err) {
                            .span = d->bytes,
                            .span_left = SIGNATURE_SIZE};
     ken_status status = decode_stream(d, ctx, &stream, out, err);
-    spng_ctx_free(ctx);
     if (status == KEN_OK)
-        d->orientation = read_orientation(d->bytes, d->size);
+        d->orientation = read_orientation(ctx, d->bytes, d->size);
+    spng_ctx_free(ctx);
     return status;
 }

@@ -165,6 +165,11 @@ static void copy_row(const uint8_t *from, bool wide, size_t n, uint8_t *to) {
     }
 }
 
+/* VIPS_REGION_ADDR for the first column; the macro would call into the library. */
+static const uint8_t *row_at(const VipsRegion *region, int y) {
+    return region->data + (ptrdiff_t)(y - region->valid.top) * region->bpl;
+}
+
 static ken_status read_rows(decoder *d, VipsImage *in, image *out, ken_error *err) {
     VipsRegion *region = vips.vips_region_new_at(in);
     if (!region)
@@ -183,7 +188,7 @@ static ken_status read_rows(decoder *d, VipsImage *in, image *out, ken_error *er
             }
         }
         for (int row = 0; row < n && status == KEN_OK; row++)
-            copy_row(VIPS_REGION_ADDR(region, 0, y + row), wide, out->stride,
+            copy_row(row_at(region, y + row), wide, out->stride,
                      out->pixels + (size_t)(y + row) * out->stride);
     }
     vips.g_object_unref_at(region);
@@ -238,8 +243,8 @@ static ken_status restore_palette(image *img, ken_error *err) {
     return KEN_OK;
 }
 
-/* What libvips does not tell: which pictures were palettes or black and white, and the orientation
- * (libheif and libjxl have applied theirs). */
+/* What libvips does not tell: which pictures were palettes, black and white or premultiplied, and
+ * the orientation (libheif and libjxl have applied theirs). */
 static ken_status finish_tiff(decoder *d, image *out, ken_error *err) {
     d->orientation = orientation_read(d->bytes, d->size, NULL, 0);
     if (out->mode == IMAGE_RGB && tiff_tag(d, TAG_PHOTOMETRIC) == PHOTOMETRIC_PALETTE)
