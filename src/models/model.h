@@ -17,8 +17,9 @@ const char *model_dir(const ken_model *model);
 size_t session_workspace_bytes(const ken_model *model, int max_batch, int n_threads);
 
 /* Calls `fn` after every layer with its activations, f32; names as docs/models/ gives them, such as
- * "vision.blocks.3". For tests, `ken verify` and debugging; with a trace the exact savings of the last
- * block are still taken, so its activations hold the pooled token's row only where that is so. */
+ * "vision.blocks.3". For tests, `ken verify` and debugging; with a trace the exact savings of the
+ * last block are still taken, so its activations hold the pooled token's row only where that is so.
+ */
 typedef void trace_fn(void *context, const char *name, const float *data, int rank,
                       const int64_t *shape);
 void session_set_trace(ken_session *session, trace_fn *fn, void *context);

@@ -16,18 +16,18 @@ static const size_t min_split_macs = 256 * 1024;
 enum { items_per_thread = 3 };
 
 ken_status linear_init(linear *l, const kernels *k, const float *w, size_t ldw, const float *bias,
-                       size_t n_out, size_t n_in, arena *arena, ken_error *err) {
+                       size_t n_out, size_t n_in, arena *memory, ken_error *err) {
     size_t panels = (n_out + k->gemm_f32_nr - 1) / k->gemm_f32_nr;
     size_t packed_bytes;
     if (!checked_mul3(panels * k->gemm_f32_nr, n_in, sizeof(float), &packed_bytes))
         return error_no_memory(err, SIZE_MAX);
     *l = (linear){.precision = KEN_PRECISION_F32, .n = n_out, .k = n_in};
-    l->packed = arena_alloc_raw(arena, packed_bytes);
+    l->packed = arena_alloc_raw(memory, packed_bytes);
     if (!l->packed)
         return error_no_memory(err, packed_bytes);
     k->gemm_f32_pack(w, ldw, n_out, n_in, l->packed);
     if (bias) {
-        l->bias = arena_array(arena, n_out, sizeof(float));
+        l->bias = arena_array(memory, n_out, sizeof(float));
         if (!l->bias)
             return error_no_memory(err, n_out * sizeof(float));
         memcpy(l->bias, bias, n_out * sizeof(float));

@@ -17,7 +17,7 @@ typedef struct linear {
 
 /* Packs `w` [N, K] (rows ldw apart) and copies `bias` [N] (may be NULL) into the arena. */
 KEN_MUST_CHECK ken_status linear_init(linear *l, const kernels *k, const float *w, size_t ldw,
-                                      const float *bias, size_t n_out, size_t n_in, arena *arena,
+                                      const float *bias, size_t n_out, size_t n_in, arena *memory,
                                       ken_error *err);
 
 typedef struct linear_args {

@@ -1,0 +1,257 @@
+/* models/model.c: a directory becomes a model: which layout it is, its configuration, its tensors.
+ */
+#include "base/file.h"
+#include "models/load.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "model_type" of config.json; the third, OpenCLIP, is known by its own configuration file. */
+static const struct {
+    const char *name;
+    architecture_load *load;
+} hugging_face[] = {{"clip", hf_clip_load}, {"siglip", hf_siglip_load}};
+static const char *const names[] = {"clip", "siglip", "open_clip", NULL};
+
+const char *model_architecture_name(size_t index) {
+    return index < sizeof names / sizeof *names ? names[index] : NULL;
+}
+
+/* ---- what the architectures call ---- */
+
+ken_status load_logits(loader *l, bool has_bias, ken_error *err) {
+    float scale = 0;
+    TRY(reader_scalar(&l->reader, "logit_scale", &scale, err));
+    l->model->logit_scale = expf(scale);
+    if (!isfinite(l->model->logit_scale))
+        return error_set(err, KEN_BAD_FORMAT,
+                         "tensor 'logit_scale' is %g, whose exponential is not "
+                         "finite",
+                         (double)scale);
+    return has_bias ? reader_scalar(&l->reader, "logit_bias", &l->model->logit_bias, err) : KEN_OK;
+}
+
+static ken_status set_vision(loader *l, const vision *value, ken_error *err) {
+    vision *v = arena_alloc(&l->model->memory, sizeof *v);
+    if (!v)
+        return error_no_memory(err, sizeof *v);
+    *v = *value;
+    l->model->vision = v;
+    preprocess_table(&l->model->preprocess, l->model->pixel_table);
+    return KEN_OK;
+}
+
+ken_status load_set_vit(loader *l, const vit *v, ken_error *err) {
+    return set_vision(l,
+                      &(vision){.image_size = {v->config.image_size[0], v->config.image_size[1]},
+                                .embedding_width = v->config.embedding_width,
+                                .vit = v},
+                      err);
+}
+
+ken_status load_set_resnet(loader *l, const resnet *net, size_t image_size, ken_error *err) {
+    return set_vision(l,
+                      &(vision){.image_size = {image_size, image_size},
+                                .embedding_width = net->config.embedding_width,
+                                .resnet = net},
+                      err);
+}
+
+ken_status load_tokenizer(loader *l, tokenizer_kind kind, bool siglip, ken_error *err) {
+    const text_config *config = &l->model->text->config;
+    tokenizer_options options = {.kind = kind,
+                                 .context_length = (int)config->context_length,
+                                 .vocab_size = (int)config->vocab_size,
+                                 .siglip = siglip};
+    return tokenizer_load(l->model->dir, &options, &l->model->tokenizer, err);
+}
+
+/* ---- which layout ---- */
+
+static bool has_file(arena *memory, const char *dir, const char *name) {
+    const char *path = arena_printf(memory, "%s/%s", dir, name);
+    return path && file_exists(path);
+}
+
+/* Published directories often hold both layouts; OpenCLIP's is taken when its weights are there. */
+static bool is_open_clip(arena *memory, const char *dir) {
+    return has_file(memory, dir, "open_clip_config.json") &&
+           (!has_file(memory, dir, "config.json") ||
+            has_file(memory, dir, "open_clip_model.safetensors") ||
+            has_file(memory, dir, "open_clip_model.safetensors.index.json"));
+}
+
+static ken_status unknown_type(const char *path, const char *type, ken_error *err) {
+    if (strcmp(type, "siglip2") == 0) {
+        ken_status status = error_set(err, KEN_UNSUPPORTED,
+                                      "'%s': 'model_type' is 'siglip2' (NaFlex, images of any "
+                                      "shape), which ken cannot load",
+                                      path);
+        return error_hint(err, status,
+                          "take the fixed-resolution SigLIP 2 of the same size: its "
+                          "configuration says 'siglip'");
+    }
+    ken_status status = error_set(err, KEN_UNSUPPORTED,
+                                  "'%s': 'model_type' is '%s', which ken cannot load", path, type);
+    return error_hint(err, status,
+                      "supported are 'clip' and 'siglip' (Hugging Face) and OpenCLIP directories "
+                      "(open_clip_config.json)");
+}
+
+static ken_status find_type(const section *config, const char *path, architecture_load **load,
+                            const char **architecture, ken_error *err) {
+    const char *type = NULL;
+    TRY(doc_get_string(config->object, "model_type", path, &type, err));
+    if (!type)
+        return error_set(err, KEN_BAD_FORMAT, "'%s': 'model_type' is missing", path);
+    for (size_t i = 0; i < sizeof hugging_face / sizeof *hugging_face; i++)
+        if (strcmp(hugging_face[i].name, type) == 0) {
+            *load = hugging_face[i].load;
+            *architecture = hugging_face[i].name;
+            return KEN_OK;
+        }
+    return unknown_type(path, type, err);
+}
+
+static ken_status read_config(loader *l, const char *path, json_t **doc, ken_error *err) {
+    TRY(doc_read(path, CONFIG_MAX_BYTES, doc, err));
+    if (!json_is_object(*doc))
+        return error_set(err, KEN_BAD_FORMAT, "'%s' is not a JSON object", path);
+    l->config = (section){*doc, path};
+    return KEN_OK;
+}
+
+static ken_status load_open_clip(loader *l, json_t **doc, ken_error *err) {
+    static const char *const weight_names[] = {"open_clip_model", "open_clip_pytorch_model",
+                                               "model", NULL};
+    arena *memory = &l->model->memory;
+    const char *path = arena_printf(memory, "%s/open_clip_config.json", l->model->dir);
+    if (!path)
+        return error_no_memory(err, strlen(l->model->dir));
+    TRY(read_config(l, path, doc, err));
+    section file = l->config;
+    if (!section_has(&file, "model_cfg"))
+        return error_set(err, KEN_BAD_FORMAT, "'%s': 'model_cfg' is missing", path);
+    TRY(section_child(memory, &file, "model_cfg", &l->config, err));
+    TRY(section_child(memory, &file, "preprocess_cfg", &l->preprocess_cfg, err));
+    TRY(weights_open(l->model->dir, weight_names, &l->model->weights, err));
+    l->model->architecture = "open_clip";
+    l->reader.weights = l->model->weights;
+    return open_clip_load(l, err);
+}
+
+static ken_status load_hugging_face(loader *l, json_t **doc, ken_error *err) {
+    static const char *const weight_names[] = {"model", NULL};
+    const char *path = arena_printf(&l->model->memory, "%s/config.json", l->model->dir);
+    if (!path)
+        return error_no_memory(err, strlen(l->model->dir));
+    if (!file_exists(path)) {
+        ken_status status =
+            error_set(err, KEN_NOT_FOUND,
+                      "'%s' holds neither config.json nor open_clip_config.json", l->model->dir);
+        return error_hint(err, status, "name a Hugging Face or OpenCLIP model directory");
+    }
+    TRY(read_config(l, path, doc, err));
+    architecture_load *load = NULL;
+    TRY(find_type(&l->config, path, &load, &l->model->architecture, err));
+    TRY(weights_open(l->model->dir, weight_names, &l->model->weights, err));
+    l->reader.weights = l->model->weights;
+    return load(l, err);
+}
+
+/* ---- making the model ---- */
+
+/* The last part of the directory's path; of the real one when the path ends in dots. */
+static const char *make_id(arena *memory, const char *dir) {
+    char real[PATH_MAX];
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    const char *id = arena_strndup(memory, dir, n);
+    if (!id)
+        return NULL;
+    const char *last = file_name(id);
+    if (strcmp(last, "") != 0 && strcmp(last, ".") != 0 && strcmp(last, "..") != 0)
+        return last;
+    return arena_strdup(memory, realpath(id, real) ? file_name(real) : last);
+}
+
+static ken_status start(ken_model *model, const char *dir, ken_error *err) {
+    model->digest = arena_alloc(&model->memory, sizeof *model->digest);
+    model->dir = arena_strdup(&model->memory, dir);
+    model->id = make_id(&model->memory, dir);
+    if (model->digest)
+        pthread_mutex_init(&model->digest->mutex, NULL);
+    return model->digest && model->dir && model->id ? KEN_OK : error_no_memory(err, strlen(dir));
+}
+
+static ken_status load_into(ken_model *model, const char *dir, const ken_model_options *options,
+                            ken_error *err) {
+    TRY(start(model, dir, err));
+    if (!file_is_directory(dir))
+        return file_exists(dir)
+                   ? error_hint(err, error_set(err, KEN_BAD_FORMAT, "'%s' is not a directory", dir),
+                                "name the directory that holds the model's configuration and "
+                                "weights")
+                   : error_set(err, KEN_NOT_FOUND, "model directory '%s' does not exist", dir);
+    loader l = {.model = model,
+                .reader = {.kernels = model->kernels, .memory = &model->memory},
+                .want_vision = !options->text_only,
+                .want_text = !options->vision_only};
+    json_t *doc = NULL;
+    ken_status status = is_open_clip(&model->memory, dir) ? load_open_clip(&l, &doc, err)
+                                                          : load_hugging_face(&l, &doc, err);
+    model->n_parameters = l.reader.n_parameters;
+    reader_end(&l.reader);
+    json_decref(doc);
+    return status;
+}
+
+static ken_status check_options(const ken_model_options *options, const kernels **k,
+                                ken_error *err) {
+    if (options->vision_only && options->text_only)
+        return error_set(err, KEN_BAD_ARGUMENT, "vision_only and text_only exclude each other");
+    if (options->precision != KEN_PRECISION_F32)
+        return error_hint(err,
+                          error_set(err, KEN_UNSUPPORTED, "only precision 'f32' can be computed"),
+                          "leave the precision at f32");
+    const char *reason = NULL;
+    *k = options->cpu_tier ? kernels_find(options->cpu_tier, &reason) : kernels_best();
+    if (!*k)
+        return error_set(err, KEN_BAD_ARGUMENT, "CPU tier '%s' cannot be used: %s",
+                         options->cpu_tier, reason ? reason : "unknown");
+    return KEN_OK;
+}
+
+ken_status ken_model_load(const char *dir, const ken_model_options *options, ken_model **out,
+                          ken_error *err) {
+    static const ken_model_options defaults = {0};
+    *out = NULL;
+    options = options ? options : &defaults;
+    const kernels *k = NULL;
+    TRY(check_options(options, &k, err));
+    ken_model *model = mem_zalloc(1, sizeof *model);
+    if (!model)
+        return error_no_memory(err, sizeof *model);
+    model->kernels = k;
+    ken_status status = load_into(model, dir, options, err);
+    if (status != KEN_OK) {
+        ken_model_free(model);
+        return status;
+    }
+    *out = model;
+    return KEN_OK;
+}
+
+void ken_model_free(ken_model *model) {
+    if (!model)
+        return;
+    tokenizer_free(model->tokenizer);
+    weights_close(model->weights);
+    if (model->digest)
+        pthread_mutex_destroy(&model->digest->mutex);
+    arena_free(&model->memory);
+    mem_free(model);
+}

@@ -1,0 +1,173 @@
+/* models/reader.c: from named tensors to packed layers. */
+#include "models/reader.h"
+
+#include "base/checked.h"
+#include "tensor/convert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+tensor_name tensor_name_join(const char *prefix, const char *suffix) {
+    tensor_name name;
+    snprintf(name.text, sizeof name.text, "%s%s", prefix, suffix);
+    return name;
+}
+
+tensor_name tensor_name_index(const char *prefix, size_t index) {
+    tensor_name name;
+    snprintf(name.text, sizeof name.text, "%s.%zu.", prefix, index);
+    return name;
+}
+
+void reader_end(reader *r) {
+    MEM_FREE(r->scratch);
+    r->scratch_floats = 0;
+}
+
+bool reader_has(const reader *r, const char *name) {
+    return weights_find(r->weights, name) != NULL;
+}
+
+ken_status reader_scratch(reader *r, size_t n, float **out, ken_error *err) {
+    if (n > r->scratch_floats) {
+        reader_end(r);
+        size_t size_bytes;
+        if (checked_mul(n, sizeof(float), &size_bytes))
+            r->scratch = mem_alloc(size_bytes);
+        if (!r->scratch)
+            return error_no_memory(err, n * sizeof(float));
+        r->scratch_floats = n;
+    }
+    *out = r->scratch;
+    return KEN_OK;
+}
+
+static ken_status not_finite(const char *name, ken_error *err) {
+    ken_status status = error_set(
+        err, KEN_BAD_FORMAT, "tensor '%s' holds NaN or infinity, expected finite weights", name);
+    return error_hint(err, status, "download or export the model again");
+}
+
+static ken_status check_type(const tensor *t, const char *name, ken_error *err) {
+    if (tensor_is_float(t))
+        return KEN_OK;
+    ken_status status =
+        error_set(err, KEN_UNSUPPORTED, "tensor '%s' has type %s, expected F32, F16 or BF16", name,
+                  dtype_name(t->dtype));
+    return error_hint(err, status, "export the weights unquantized as float32 or float16");
+}
+
+static bool all_finite(const reader *r, const tensor *t) {
+    size_t count = tensor_count(t);
+    const float *in_place = tensor_f32_in_place(t);
+    if (in_place)
+        return floats_are_finite(in_place, count);
+    float part[1024];
+    for (size_t i = 0; i < count; i += 1024) {
+        size_t n = count - i < 1024 ? count - i : 1024;
+        tensor_read_f32(t, r->kernels, i, n, part);
+        if (!floats_are_finite(part, n))
+            return false;
+    }
+    return true;
+}
+
+/* Found, with the right shape and type; not yet looked into. */
+static ken_status find(reader *r, const char *name, int rank, const int64_t *shape,
+                       const tensor **out, ken_error *err) {
+    TRY(weights_get(r->weights, name, rank, shape, out, err));
+    TRY(check_type(*out, name, err));
+    r->n_parameters += tensor_count(*out);
+    return KEN_OK;
+}
+
+ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,
+                         const tensor **out, ken_error *err) {
+    TRY(find(r, name, rank, shape, out, err));
+    return all_finite(r, *out) ? KEN_OK : not_finite(name, err);
+}
+
+ken_status reader_floats_into(reader *r, const char *name, int rank, const int64_t *shape,
+                              float *out, ken_error *err) {
+    const tensor *t;
+    TRY(find(r, name, rank, shape, &t, err));
+    tensor_read_f32(t, r->kernels, 0, tensor_count(t), out);
+    return floats_are_finite(out, tensor_count(t)) ? KEN_OK : not_finite(name, err);
+}
+
+ken_status reader_vector(reader *r, const char *name, size_t n, const float **out, ken_error *err) {
+    float *values = arena_array(r->memory, n, sizeof *values);
+    if (!values)
+        return error_no_memory(err, n * sizeof *values);
+    *out = values;
+    return reader_floats_into(r, name, 1, (int64_t[]){(int64_t)n}, values, err);
+}
+
+ken_status reader_scalar(reader *r, const char *name, float *out, ken_error *err) {
+    const tensor *t = weights_find(r->weights, name);
+    int rank = t && t->rank == 0 ? 0 : 1;
+    return reader_floats_into(r, name, rank, (int64_t[]){1}, out, err);
+}
+
+/* The weight as f32: in place when it can be, else in the scratch. */
+static ken_status weight_floats(reader *r, const char *name, int rank, const int64_t *shape,
+                                const float **out, ken_error *err) {
+    const tensor *t;
+    TRY(find(r, name, rank, shape, &t, err));
+    size_t count = tensor_count(t);
+    *out = tensor_f32_in_place(t);
+    if (!*out) {
+        float *copy;
+        TRY(reader_scratch(r, count, &copy, err));
+        tensor_read_f32(t, r->kernels, 0, count, copy);
+        *out = copy;
+    }
+    return floats_are_finite(*out, count) ? KEN_OK : not_finite(name, err);
+}
+
+ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float eps,
+                             layer_norm *out, ken_error *err) {
+    *out = (layer_norm){.width = width, .eps = eps};
+    TRY(reader_vector(r, tensor_name_join(prefix, ".weight").text, width, &out->weight, err));
+    return reader_vector(r, tensor_name_join(prefix, ".bias").text, width, &out->bias, err);
+}
+
+static ken_status pack(reader *r, const char *prefix, int rank, const int64_t *shape, bool bias,
+                       size_t n_in, linear *out, ken_error *err) {
+    size_t n_out = (size_t)shape[0];
+    const float *bias_values = NULL;
+    if (bias)
+        TRY(reader_vector(r, tensor_name_join(prefix, ".bias").text, n_out, &bias_values, err));
+    const float *weight;
+    TRY(weight_floats(r, tensor_name_join(prefix, ".weight").text, rank, shape, &weight, err));
+    return linear_init(out, r->kernels, weight, n_in, bias_values, n_out, n_in, r->memory, err);
+}
+
+ken_status reader_linear(reader *r, const char *prefix, size_t n_out, size_t n_in, bool bias,
+                         linear *out, ken_error *err) {
+    int64_t shape[] = {(int64_t)n_out, (int64_t)n_in};
+    return pack(r, prefix, 2, shape, bias, n_in, out, err);
+}
+
+ken_status reader_patch_conv(reader *r, const char *prefix, size_t n_out, size_t channels,
+                             size_t size, bool bias, linear *out, ken_error *err) {
+    int64_t shape[] = {(int64_t)n_out, (int64_t)channels, (int64_t)size, (int64_t)size};
+    return pack(r, prefix, 4, shape, bias, channels * size * size, out, err);
+}
+
+ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_out, linear *out,
+                             ken_error *err) {
+    int64_t shape[] = {(int64_t)n_in, (int64_t)n_out};
+    const tensor *t;
+    TRY(find(r, name, 2, shape, &t, err));
+    float *scratch;
+    TRY(reader_scratch(r, 2 * n_in * n_out, &scratch, err));
+    float *transposed = scratch + n_in * n_out;
+    tensor_read_f32(t, r->kernels, 0, n_in * n_out, scratch);
+    if (!floats_are_finite(scratch, n_in * n_out))
+        return not_finite(name, err);
+    for (size_t i = 0; i < n_in; i++)
+        for (size_t o = 0; o < n_out; o++)
+            transposed[o * n_in + i] = scratch[i * n_out + o];
+    return linear_init(out, r->kernels, transposed, n_in, NULL, n_out, n_in, r->memory, err);
+}

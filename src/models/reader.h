@@ -1,0 +1,63 @@
+/* models/reader.h: reading a checkpoint's tensors into layers.
+ *
+ * Everything read lives in the model's arena. A tensor must have exactly the shape asked for, be
+ * F32, F16 or BF16, and hold only finite numbers; what is wrong is said with the tensor's name.
+ * Tensors that nothing asks for are ignored. */
+#ifndef KEN_MODELS_READER_H
+#define KEN_MODELS_READER_H
+
+#include "formats/weights.h"
+#include "tensor/linear.h"
+#include "tensor/norm.h"
+
+typedef struct reader {
+    const weights *weights;
+    const kernels *kernels;
+    arena *memory;
+    uint64_t n_parameters; /* elements of the parameters read so far */
+    float *scratch;        /* for weights on their way to being packed */
+    size_t scratch_floats;
+} reader;
+
+/* Long enough for any name made of the architectures' fixed parts and layer numbers. */
+enum { TENSOR_NAME_BYTES = 192 };
+typedef struct tensor_name {
+    char text[TENSOR_NAME_BYTES];
+} tensor_name;
+/* "prefix" + "suffix" */
+tensor_name tensor_name_join(const char *prefix, const char *suffix);
+/* "prefix.index." */
+tensor_name tensor_name_index(const char *prefix, size_t index);
+
+/* Frees the scratch; the layers stay. */
+void reader_end(reader *r);
+bool reader_has(const reader *r, const char *name);
+
+/* The tensor itself, checked but not copied: for tables too big to convert. */
+KEN_MUST_CHECK ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,
+                                        const tensor **out, ken_error *err);
+/* Converts into `out`, which holds the tensor's elements. */
+KEN_MUST_CHECK ken_status reader_floats_into(reader *r, const char *name, int rank,
+                                             const int64_t *shape, float *out, ken_error *err);
+KEN_MUST_CHECK ken_status reader_vector(reader *r, const char *name, size_t n, const float **out,
+                                        ken_error *err);
+/* A number stored as [] or [1]. */
+KEN_MUST_CHECK ken_status reader_scalar(reader *r, const char *name, float *out, ken_error *err);
+/* At least `n` floats, valid until the next call; NULL and the error's reason without memory. */
+KEN_MUST_CHECK ken_status reader_scratch(reader *r, size_t n, float **out, ken_error *err);
+
+KEN_MUST_CHECK ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float eps,
+                                            layer_norm *out, ken_error *err);
+/* "PREFIX.weight" [n_out, n_in] and, with `bias`, "PREFIX.bias" [n_out]. */
+KEN_MUST_CHECK ken_status reader_linear(reader *r, const char *prefix, size_t n_out, size_t n_in,
+                                        bool bias, linear *out, ken_error *err);
+/* `name` [n_in, n_out], used as x @ name: packed transposed, without bias. */
+KEN_MUST_CHECK ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_out,
+                                            linear *out, ken_error *err);
+/* "PREFIX.weight" [n_out, channels, size, size] as a linear layer over patches in (channel, y, x)
+ * order. */
+KEN_MUST_CHECK ken_status reader_patch_conv(reader *r, const char *prefix, size_t n_out,
+                                            size_t channels, size_t size, bool bias, linear *out,
+                                            ken_error *err);
+
+#endif
