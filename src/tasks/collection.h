@@ -4,6 +4,7 @@
 #define KEN_TASKS_COLLECTION_H
 
 #include "base/mem.h"
+#include "formats/table.h"
 #include "models/model.h"
 
 /* Provenance: the `ken.*` metadata, as text. */
@@ -17,8 +18,8 @@ typedef struct collection_meta {
 typedef struct collection collection;
 
 /* A .parquet file or a directory of parts. Loads ids, paths and embeddings into memory:
- * n_rows * dim * 4 bytes. Rows whose embedding is missing, not finite or zero are an error that names
- * the row. */
+ * n_rows * dim * 4 bytes. Rows whose embedding is missing, not finite or zero are an error that
+ * names the row. */
 KEN_MUST_CHECK ken_status collection_open(const char *path, collection **out, ken_error *err);
 void collection_close(collection *c);
 bool collection_looks_like(const char *path); /* a .parquet file with ken.* metadata, or ken.json */
@@ -28,6 +29,16 @@ size_t collection_n_rows(const collection *c);
 const char *collection_id(const collection *c, size_t row);
 const char *collection_path(const collection *c, size_t row);
 const float *collection_embeddings(const collection *c); /* [n_rows, dim] */
+/* The Parquet files that it consists of, in row order. */
+const char *const *collection_part_paths(const collection *c, size_t *n);
+/* The provenance in a Parquet file's metadata; strings live in `memory`. */
+KEN_MUST_CHECK ken_status collection_read_meta(const table_reader *r, const char *where,
+                                               arena *memory, collection_meta *out, ken_error *err);
+enum { COLLECTION_META_ENTRIES = 12 };
+/* As Parquet metadata, in the order in which files carry it; `dim_text` is `dim` in digits.
+ * Pointers are the struct's own. */
+size_t collection_meta_entries(const collection_meta *m, const char *dim_text,
+                               table_metadata out[COLLECTION_META_ENTRIES]);
 /* Fails when weights_sha256 or preprocess_sha256 differ, naming the field and both values.
  * preprocess matters only between two image collections. */
 KEN_MUST_CHECK ken_status collection_meta_match(const collection_meta *a, const char *a_name,
@@ -35,8 +46,8 @@ KEN_MUST_CHECK ken_status collection_meta_match(const collection_meta *a, const 
                                                 ken_error *err);
 /* The provenance of what `model` would write; strings live in `arena`. */
 KEN_MUST_CHECK ken_status collection_meta_of_model(const ken_model *model, const char *model_id,
-                                                   const char *model_revision,
-                                                   const preprocess *p, bool images, arena *arena,
-                                                   collection_meta *out, ken_error *err);
+                                                   const char *model_revision, const preprocess *p,
+                                                   bool images, arena *arena, collection_meta *out,
+                                                   ken_error *err);
 
 #endif
