@@ -14,9 +14,11 @@
 enum {
     NR = GEMM_NV * VEC_LANES,
     KC = 256,
-    A_STRIDE = KC + 16, /* the 16 spread the rows over the cache's sets */
-    GROUP_MAX = 8,      /* panels in a group */
-    B_AHEAD = 8,        /* prefetch distance in k */
+    LINE = 16,                       /* floats in a cache line */
+    NEXT_ROWS = GEMM_MR > 4 ? 8 : 4, /* GEMM_MR, rounded up to a power of two */
+    A_STRIDE = KC + 16,              /* the 16 spread the rows over the cache's sets */
+    GROUP_MAX = 8,                   /* panels in a group */
+    B_AHEAD = 16,                    /* prefetch distance in k */
 };
 
 VEC size_t div_up(size_t a, size_t b) {
@@ -29,21 +31,39 @@ VEC size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* acc[i][j] += sum over k of a[i][k] * b[k][j], for `mr` rows and `nv` vectors of columns. */
-VEC void tile(size_t mr, size_t nv, const float *a, const float *b, size_t kc, float *acc) {
+/* Operands of a tile: acc[i][j] += sum over k < kc of a[i][k] * b[k][j]. `next` is the block of A
+ * that is needed after this one, in rows of `ld_next`; reading it from far away takes time, so that
+ * it is asked for, a line per k, while this one is computed. */
+typedef struct tile_args {
+    const float *a; /* rows A_STRIDE apart */
+    const float *b;
+    size_t kc;
+    float *acc; /* rows NR apart */
+    const float *next;
+    size_t ld_next;
+} tile_args;
+
+/* `mr` rows and `nv` vectors of columns, both constants at every call. */
+VEC void tile(size_t mr, size_t nv, const tile_args *t) {
+    const float *a = t->a, *b = t->b, *next = t->next;
+    float *acc = t->acc;
+    size_t kc = t->kc, ld_next = t->ld_next;
     vf c[GEMM_MR][GEMM_NV];
     UNROLL
-    for (size_t i = 0; i < mr; i++)
+    for (size_t i = 0; i < mr; i++) {
         UNROLL
-    for (size_t v = 0; v < nv; v++)
-        c[i][v] = vf_load(acc + i * NR + v * VEC_LANES);
+        for (size_t v = 0; v < nv; v++)
+            c[i][v] = vf_load(acc + i * NR + v * VEC_LANES);
+    }
     for (size_t k = 0; k < kc; k++) {
         vf row[GEMM_NV];
+        __builtin_prefetch(next + k % NEXT_ROWS * ld_next + k / NEXT_ROWS * LINE, 0, 2);
         UNROLL
-        for (size_t v = 0; v < nv; v++) {
+        for (size_t j = 0; j < nv * VEC_LANES; j += LINE)
+            __builtin_prefetch(b + B_AHEAD * NR + j);
+        UNROLL
+        for (size_t v = 0; v < nv; v++)
             row[v] = vf_load(b + v * VEC_LANES);
-            __builtin_prefetch(b + B_AHEAD * NR + v * VEC_LANES);
-        }
         UNROLL
         for (size_t i = 0; i < mr; i++) {
             vf x = vf_set1(a[i * A_STRIDE + k]);
@@ -54,16 +74,17 @@ VEC void tile(size_t mr, size_t nv, const float *a, const float *b, size_t kc, f
         b += NR;
     }
     UNROLL
-    for (size_t i = 0; i < mr; i++)
+    for (size_t i = 0; i < mr; i++) {
         UNROLL
-    for (size_t v = 0; v < nv; v++)
-        vf_store(acc + i * NR + v * VEC_LANES, c[i][v]);
+        for (size_t v = 0; v < nv; v++)
+            vf_store(acc + i * NR + v * VEC_LANES, c[i][v]);
+    }
 }
 
-typedef void tile_fn(const float *a, const float *b, size_t kc, float *acc);
+typedef void tile_fn(const tile_args *t);
 #define TILE(mr, nv)                                                                               \
-    static void tile_##mr##_##nv(const float *a, const float *b, size_t kc, float *acc) {          \
-        tile(mr, nv, a, b, kc, acc);                                                               \
+    static void tile_##mr##_##nv(const tile_args *t) {                                             \
+        tile(mr, nv, t);                                                                           \
     }
 #if GEMM_NV == 3
 #define TILES(mr) TILE(mr, 1) TILE(mr, 2) TILE(mr, 3)
@@ -76,20 +97,24 @@ typedef void tile_fn(const float *a, const float *b, size_t kc, float *acc);
 #endif
 TILES(1)
 TILES(2)
-TILES(3) TILES(4)
+TILES(3)
+TILES(4)
 #if GEMM_MR >= 6
-    TILES(5) TILES(6)
+TILES(5)
+TILES(6)
 #endif
 #if GEMM_MR >= 8
-        TILES(7) TILES(8)
+TILES(7)
+TILES(8)
 #endif
-            static tile_fn *const tiles[GEMM_MR][GEMM_NV] = {
-                TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3), TILE_NAMES(4),
+
+static tile_fn *const tiles[GEMM_MR][GEMM_NV] = {
+    TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3), TILE_NAMES(4),
 #if GEMM_MR >= 6
-                TILE_NAMES(5), TILE_NAMES(6),
+    TILE_NAMES(5), TILE_NAMES(6),
 #endif
 #if GEMM_MR >= 8
-                TILE_NAMES(7), TILE_NAMES(8),
+    TILE_NAMES(7), TILE_NAMES(8),
 #endif
 };
 
@@ -110,9 +135,15 @@ static void multiply_rows(const float *a, size_t lda, size_t rows, size_t k, con
         size_t kc = min_size(KC, k - k0);
         for (size_t i = 0; i < rows; i++)
             memcpy(block + i * A_STRIDE, a + i * lda + k0, kc * sizeof(float));
+        const float *next = k0 + KC < k ? a + k0 + KC : a + rows * lda;
         for (size_t p = 0; p < n_panels; p++) {
             size_t nv = p + 1 < n_panels ? GEMM_NV : last_nv;
-            tiles[rows - 1][nv - 1](block, b + (p * k + k0) * NR, kc, sums->acc[p]);
+            tiles[rows - 1][nv - 1](&(tile_args){.a = block,
+                                                 .b = b + (p * k + k0) * NR,
+                                                 .kc = kc,
+                                                 .acc = sums->acc[p],
+                                                 .next = p ? block : next,
+                                                 .ld_next = p ? A_STRIDE : lda});
         }
     }
 }

@@ -57,10 +57,13 @@ static void softmax_f32(float *x, size_t n) {
 static float dot_f32(const float *a, const float *b, size_t n) {
     vf sum[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
     size_t i = 0;
-    for (; i + 4 * VEC_LANES <= n; i += 4 * VEC_LANES)
+    for (; i + 4 * VEC_LANES <= n; i += 4 * VEC_LANES) {
         UNROLL
-    for (size_t v = 0; v < 4; v++)
-        sum[v] = vf_fma(vf_load(a + i + v * VEC_LANES), vf_load(b + i + v * VEC_LANES), sum[v]);
+        for (size_t v = 0; v < 4; v++) {
+            size_t j = i + v * VEC_LANES;
+            sum[v] = vf_fma(vf_load(a + j), vf_load(b + j), sum[v]);
+        }
+    }
     for (; i + VEC_LANES <= n; i += VEC_LANES)
         sum[0] = vf_fma(vf_load(a + i), vf_load(b + i), sum[0]);
     if (i < n)
