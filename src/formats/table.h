@@ -37,7 +37,7 @@ typedef struct table_value {
         };
         int64_t integer;     /* TABLE_INT32, TABLE_INT64, TABLE_BOOL, TABLE_TIMESTAMP */
         double number;       /* TABLE_FLOAT, TABLE_DOUBLE */
-        const float *vector; /* TABLE_VECTOR: `width` floats */
+        const float *vector; /* TABLE_VECTOR: `width` floats; when read, `size` counts them too */
     };
 } table_value;
 
@@ -49,8 +49,8 @@ typedef struct table_metadata {
 
 typedef struct table_writer table_writer;
 
-/* Rows gather in memory until table_writer_finish, which writes `path` (zstd, one row group per
- * 122880 rows) and fsyncs it. The caller renames. */
+/* Rows gather in memory until table_writer_finish, which writes `path` (zstd, row groups of
+ * 30720 rows) and fsyncs it. The caller renames. */
 KEN_MUST_CHECK ken_status table_writer_new(const table_column *columns, size_t n_columns,
                                            const table_metadata *metadata, size_t n_metadata,
                                            table_writer **out, ken_error *err);
@@ -74,15 +74,18 @@ bool table_file_kind(const char *path, table_file *out);
 typedef struct table_reader table_reader;
 
 /* `columns` NULL reads all. Several paths of one kind are read in order as one table. A column that
- * does not exist is an error that lists those that do. CSV and JSONL types are detected. */
+ * does not exist is an error that lists those that do. CSV and TSV have a header line; a column of
+ * theirs is a number when each value is written as one (000123 is text). JSONL types are detected.
+ */
 KEN_MUST_CHECK ken_status table_reader_open(const char *const *paths, size_t n_paths,
                                             const char *const *columns, size_t n_columns,
                                             table_reader **out, ken_error *err);
 void table_reader_close(table_reader *r);
 size_t table_reader_n_columns(const table_reader *r);
 const char *table_reader_column_name(const table_reader *r, size_t column);
-/* The type as this interface gives it: integers as TABLE_INT64, lists of floats as TABLE_VECTOR
- * (width 0 when it varies), a {bytes, path} struct as TABLE_BLOB of its bytes, others as text. */
+/* The type as this interface gives it: integers as TABLE_INT64, lists of floats as TABLE_VECTOR, a
+ * {bytes, path} struct as TABLE_BLOB of its bytes, others as text. A vector's width is that of the
+ * first rows, and a later row of another width is an error; 0 when the first rows differ. */
 table_type table_reader_column_type(const table_reader *r, size_t column, int *width);
 uint64_t table_reader_n_rows(const table_reader *r);
 /* Fills `row` (n_columns values), which stay valid until the next call. *more is false at the end.
