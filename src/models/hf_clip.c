@@ -78,7 +78,7 @@ static ken_status load_text(loader *l, const section *s, ken_error *err) {
     TRY(hf_read_text(s, &config, "quick_gelu", err));
     TRY(read_pool(s, &config, err));
     TRY(text_read(&l->reader, &config, &text_model_names, &l->model->text, err));
-    return load_tokenizer(l, TOKENIZER_CLIP_HF, false, err);
+    return load_tokenizer(l, &(tokenizer_options){.kind = TOKENIZER_CLIP_HF}, err);
 }
 
 ken_status hf_clip_load(loader *l, ken_error *err) {

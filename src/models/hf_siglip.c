@@ -61,9 +61,9 @@ static ken_status cleans_text(loader *l, bool *out, ken_error *err) {
 
 static ken_status load_text(loader *l, const text_config *config, ken_error *err) {
     TRY(text_read(&l->reader, config, &text_model_names, &l->model->text, err));
-    bool siglip = false;
-    TRY(cleans_text(l, &siglip, err));
-    return load_tokenizer(l, TOKENIZER_FROM_FILE, siglip, err);
+    tokenizer_options options = {.kind = TOKENIZER_FROM_FILE};
+    TRY(cleans_text(l, &options.siglip, err));
+    return load_tokenizer(l, &options, err);
 }
 
 static const transformer_config base_transformer = {

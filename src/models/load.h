@@ -75,7 +75,8 @@ KEN_MUST_CHECK ken_status load_logits(loader *l, bool has_bias, ken_error *err);
 KEN_MUST_CHECK ken_status load_set_vit(loader *l, const vit *v, ken_error *err);
 KEN_MUST_CHECK ken_status load_set_resnet(loader *l, const resnet *net, size_t image_size,
                                           ken_error *err);
-KEN_MUST_CHECK ken_status load_tokenizer(loader *l, tokenizer_kind kind, bool siglip,
+/* Sizes are the text tower's, already read. */
+KEN_MUST_CHECK ken_status load_tokenizer(loader *l, const tokenizer_options *options,
                                          ken_error *err);
 
 #endif

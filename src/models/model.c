@@ -59,13 +59,12 @@ ken_status load_set_resnet(loader *l, const resnet *net, size_t image_size, ken_
                       err);
 }
 
-ken_status load_tokenizer(loader *l, tokenizer_kind kind, bool siglip, ken_error *err) {
+ken_status load_tokenizer(loader *l, const tokenizer_options *options, ken_error *err) {
     const text_config *config = &l->model->text->config;
-    tokenizer_options options = {.kind = kind,
-                                 .context_length = (int)config->context_length,
-                                 .vocab_size = (int)config->vocab_size,
-                                 .siglip = siglip};
-    return tokenizer_load(l->model->dir, &options, &l->model->tokenizer, err);
+    tokenizer_options sized = *options;
+    sized.context_length = (int)config->context_length;
+    sized.vocab_size = (int)config->vocab_size;
+    return tokenizer_load(l->model->dir, &sized, &l->model->tokenizer, err);
 }
 
 /* ---- which layout ---- */

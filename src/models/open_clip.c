@@ -163,17 +163,22 @@ static ken_status read_resnet(loader *l, const section *s, const size_t image_si
     resnet_config config = {
         .image_size = image_size[0], .width = 768, .embedding_width = l->model->embedding_width};
     size_t head_width = 64;
-    if (image_size[0] != image_size[1] || image_size[0] % RESNET_REDUCTION != 0)
+    if (image_size[0] != image_size[1] ||
+        resnet_final_side(image_size[0]) != image_size[0] / RESNET_REDUCTION ||
+        image_size[0] < RESNET_REDUCTION)
         return error_set(err, KEN_BAD_FORMAT,
-                         "'%s': 'image_size' is %zu x %zu, expected a square whose side is a "
-                         "multiple of %d",
-                         s->where, image_size[0], image_size[1], RESNET_REDUCTION);
+                         "'%s': 'image_size' is %zu x %zu, expected a square whose side the "
+                         "network can halve five times, such as %zu",
+                         s->where, image_size[0], image_size[1],
+                         image_size[0] / RESNET_REDUCTION * RESNET_REDUCTION + RESNET_REDUCTION);
     TRY(read_resnet_layers(s, &config, err));
     TRY(section_size(s, "width", CONFIG_MAX_WIDTH / RESNET_REDUCTION, &config.width, err));
     TRY(section_size(s, "head_width", CONFIG_MAX_WIDTH, &head_width, err));
-    if (config.width % 2 != 0)
-        return error_set(err, KEN_BAD_FORMAT, "'%s': 'width' is %zu, expected an even number",
-                         s->where, config.width);
+    if (config.width < 2)
+        return error_set(err, KEN_BAD_FORMAT,
+                         "'%s': 'width' is 1, expected at least 2: the stem "
+                         "begins with half of it",
+                         s->where);
     config.heads = config.width * RESNET_REDUCTION / head_width;
     TRY(config_check_heads(s, "width", config.width * RESNET_REDUCTION, config.heads, err));
     return resnet_read(&l->reader, &config, "visual.", out, err);
@@ -302,15 +307,43 @@ static ken_status read_text_tensors(loader *l, const section *s, const text_conf
     return text_read(&l->reader, config, &names, &l->model->text, err);
 }
 
+/* "lower", "whitespace" or "canonicalize": what the tokenizer does to a text first. */
+static ken_status read_clean(const section *kwargs, tokenizer_clean *out, ken_error *err) {
+    static const struct {
+        const char *name;
+        tokenizer_clean clean;
+    } known[] = {{"lower", TOKENIZER_CLEAN_LOWER},
+                 {"whitespace", TOKENIZER_CLEAN_WHITESPACE},
+                 {"canonicalize", TOKENIZER_CLEAN_CANONICALIZE}};
+    const char *name = NULL;
+    TRY(doc_get_string(kwargs->object, "clean", kwargs->where, &name, err));
+    if (!name)
+        return KEN_OK;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0) {
+            *out = known[i].clean;
+            return KEN_OK;
+        }
+    return error_set(err, KEN_UNSUPPORTED,
+                     "'%s': 'clean' is '%s', expected 'lower', 'whitespace' or 'canonicalize'",
+                     kwargs->where, name);
+}
+
 /* A tokenizer of its own is named in the configuration, and its files lie in the directory. */
 static ken_status read_tokenizer(loader *l, const section *s, ken_error *err) {
-    const char *name = "", *clean = "";
+    const char *name = "";
     section kwargs;
     TRY(doc_get_string(s->object, "hf_tokenizer_name", s->where, &name, err));
+    TRY(section_refuse(s, "tokenizer_mode", not_yet, err));
     TRY(section_child(&l->model->memory, s, "tokenizer_kwargs", &kwargs, err));
-    TRY(doc_get_string(kwargs.object, "clean", kwargs.where, &clean, err));
-    tokenizer_kind kind = *name ? TOKENIZER_FROM_FILE : TOKENIZER_CLIP_OPEN_CLIP;
-    return load_tokenizer(l, kind, strcmp(clean, "canonicalize") == 0, err);
+    TRY(section_check_keys(&kwargs, (const char *const[]){"clean", NULL}, err));
+    tokenizer_options options = {.kind = TOKENIZER_CLIP_OPEN_CLIP};
+    if (*name) {
+        options.kind = TOKENIZER_FROM_FILE;
+        options.clean = TOKENIZER_CLEAN_WHITESPACE;
+    }
+    TRY(read_clean(&kwargs, &options.clean, err));
+    return load_tokenizer(l, &options, err);
 }
 
 static ken_status load_text(loader *l, const section *s, ken_error *err) {

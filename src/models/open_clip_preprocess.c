@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-static ken_status read_mode(const section *s, const size_t image_size[2], preprocess *out,
-                            ken_error *err) {
+static ken_status read_mode(const section *s, preprocess *out, ken_error *err) {
     const char *mode = "shortest";
     TRY(doc_get_string(s->object, "resize_mode", s->where, &mode, err));
     if (strcmp(mode, "shortest") == 0)
@@ -18,11 +17,6 @@ static ken_status read_mode(const section *s, const size_t image_size[2], prepro
         return error_set(err, KEN_UNSUPPORTED,
                          "'%s': 'resize_mode' is '%s', expected 'shortest', 'squash' or 'longest'",
                          s->where, mode);
-    if (out->mode != RESIZE_SQUASH && image_size[0] != image_size[1])
-        return error_set(err, KEN_UNSUPPORTED,
-                         "'%s': 'resize_mode' is '%s' for images of %zu x %zu, expected 'squash' "
-                         "or a square",
-                         s->where, mode, image_size[0], image_size[1]);
     return KEN_OK;
 }
 
@@ -58,7 +52,7 @@ ken_status open_clip_preprocess(loader *l, const size_t image_size[2], preproces
     if (strcmp(mode, "RGB") != 0)
         return error_set(err, KEN_UNSUPPORTED, "'%s': 'mode' is '%s', expected 'RGB'", s->where,
                          mode);
-    TRY(read_mode(s, image_size, out, err));
+    TRY(read_mode(s, out, err));
     TRY(read_filter(s, out, err));
     int64_t fill = 0;
     TRY(doc_get_int(s->object, "fill_color", s->where, 0, 255, &fill, err));

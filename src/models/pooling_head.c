@@ -29,7 +29,7 @@ static ken_status read_query(reader *r, const char *prefix, size_t d, size_t hea
 static ken_status read_attention(reader *r, const char *prefix, pooling_head *out, ken_error *err) {
     size_t d = out->config.width;
     int64_t n = (int64_t)d;
-    float *w;
+    float *w = NULL;
     TRY(reader_scratch(r, 3 * d * (d + 1), &w, err));
     float *bias = w + 3 * d * d;
     tensor_name attention = tensor_name_join(prefix, ".attention.");

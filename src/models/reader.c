@@ -117,7 +117,7 @@ static ken_status weight_floats(reader *r, const char *name, int rank, const int
     size_t count = tensor_count(t);
     *out = tensor_f32_in_place(t);
     if (!*out) {
-        float *copy;
+        float *copy = NULL;
         TRY(reader_scratch(r, count, &copy, err));
         tensor_read_f32(t, r->kernels, 0, count, copy);
         *out = copy;
@@ -138,7 +138,7 @@ static ken_status pack(reader *r, const char *prefix, int rank, const int64_t *s
     const float *bias_values = NULL;
     if (bias)
         TRY(reader_vector(r, tensor_name_join(prefix, ".bias").text, n_out, &bias_values, err));
-    const float *weight;
+    const float *weight = NULL;
     TRY(weight_floats(r, tensor_name_join(prefix, ".weight").text, rank, shape, &weight, err));
     return linear_init(out, r->kernels, weight, n_in, bias_values, n_out, n_in, r->memory, err);
 }
@@ -160,7 +160,7 @@ ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_
     int64_t shape[] = {(int64_t)n_in, (int64_t)n_out};
     const tensor *t;
     TRY(find(r, name, 2, shape, &t, err));
-    float *scratch;
+    float *scratch = NULL;
     TRY(reader_scratch(r, 2 * n_in * n_out, &scratch, err));
     float *transposed = scratch + n_in * n_out;
     tensor_read_f32(t, r->kernels, 0, n_in * n_out, scratch);

@@ -1,8 +1,8 @@
 /* models/resnet.c: running ModifiedResNet on [B, H, W, C] activations.
  *
  * Reading it is in resnet_read.c. Four buffers carry a group of pictures through: x and y hold a
- * stage's input and output (S/2 * S/2 * width floats at most), t1 and t2 what lies inside a block
- * (half of that). */
+ * stage's input and output (as large as the stem's, S/2 * S/2 * width), t1 and t2 what lies inside
+ * a block (half of that). */
 #include "models/resnet.h"
 
 #include "tensor/attention.h"
@@ -24,6 +24,14 @@ static size_t max(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+static size_t stem_side(size_t image_size) {
+    return (image_size + 1) / 2;
+}
+
+size_t resnet_final_side(size_t image_size) {
+    return stem_side(image_size) / (RESNET_REDUCTION / 2);
+}
+
 static size_t pool_width(const resnet *net) {
     return net->config.width * RESNET_REDUCTION;
 }
@@ -35,10 +43,10 @@ static size_t pool_tokens(const resnet *net) {
 
 /* Floats a picture of x and y, and of t1 and t2. */
 static void buffer_sizes(const resnet *net, size_t *outer, size_t *inner) {
-    size_t area = net->config.image_size * net->config.image_size, width = net->config.width;
-    size_t tokens = pool_tokens(net) * pool_width(net);
-    *outer = max(max(area * width / 4, 3 * area), 2 * tokens);
-    *inner = max(area * width / 8, tokens);
+    size_t side = net->config.image_size, half = stem_side(side);
+    size_t stem = half * half * net->config.width, tokens = pool_tokens(net) * pool_width(net);
+    *outer = max(max(stem, 3 * side * side), 2 * tokens);
+    *inner = max((stem + 1) / 2, tokens);
 }
 
 static size_t group_size(const resnet *net, size_t batch) {
@@ -97,9 +105,9 @@ static void input_nhwc(const exec *e, size_t side, const pictures *in, size_t ba
     }
 }
 
-/* The picture goes in through y; the result is in x, S / 4 wide. */
+/* The picture goes in through y; the result is in x. */
 static void run_stem(const exec *e, const resnet *net, const resnet_buffers *b, size_t batch) {
-    size_t side = net->config.image_size, half = side / 2;
+    size_t side = net->config.image_size, half = stem_side(side);
     conv2d_run(e, &net->conv1,
                &(conv2d_args){.x = b->y,
                               .y = b->t1,
@@ -232,7 +240,7 @@ static void run_group(const exec *e, const resnet *net, resnet_buffers *b, const
     size_t side = net->config.image_size;
     input_nhwc(e, side, in, batch, b->y);
     run_stem(e, net, b, batch);
-    side /= 4;
+    side = stem_side(side) / 2;
     trace_picture(trace, "vision.stem", b->x, batch, side, side, net->config.width);
     for (size_t stage = 0; stage < RESNET_STAGES; stage++) {
         size_t channels = (net->config.width << stage) * RESNET_EXPANSION;

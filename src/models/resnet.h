@@ -10,7 +10,7 @@
 enum { RESNET_STAGES = 4, RESNET_EXPANSION = 4, RESNET_REDUCTION = 32 };
 
 typedef struct resnet_config {
-    size_t image_size; /* S; a multiple of RESNET_REDUCTION */
+    size_t image_size; /* S; resnet_final_side(S) must be S / RESNET_REDUCTION */
     size_t width;      /* of the stem's result */
     size_t layers[RESNET_STAGES];
     size_t heads; /* of the attention pool */
@@ -38,6 +38,8 @@ struct resnet {
     attnpool attnpool;
 };
 
+/* The stem's stride rounds up, every later one down. */
+size_t resnet_final_side(size_t image_size);
 /* Tensors are named PREFIX + "conv1.weight" and so on. */
 KEN_MUST_CHECK ken_status resnet_read(reader *r, const resnet_config *config, const char *prefix,
                                       const resnet **out, ken_error *err);

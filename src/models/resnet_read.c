@@ -42,7 +42,7 @@ static void fold(const conv2d *conv, size_t n_out, const float *w, const float *
 static ken_status read_conv(reader *r, const char *prefix, const char *conv_name,
                             const char *bn_name, size_t n_out, conv2d *conv, ken_error *err) {
     size_t k = conv->kernel * conv->kernel * conv->channels;
-    float *scratch;
+    float *scratch = NULL;
     TRY(reader_scratch(r, n_out * (2 * k + 5), &scratch, err));
     float *folded = scratch + n_out * k, *batch_norm = folded + n_out * k,
           *bias = batch_norm + 4 * n_out;
@@ -120,7 +120,7 @@ static ken_status read_attnpool(reader *r, const char *prefix, const resnet_conf
     out->positional_embedding = positions;
     TRY(reader_floats_into(r, tensor_name_join(prefix, "positional_embedding").text, 2,
                            (int64_t[]){(int64_t)tokens, (int64_t)d}, positions, err));
-    float *w;
+    float *w = NULL;
     TRY(reader_scratch(r, 3 * d * (d + 1), &w, err));
     float *bias = w + 3 * d * d;
     TRY(read_attnpool_weights(r, prefix, d, w, bias, err));

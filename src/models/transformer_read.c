@@ -58,7 +58,7 @@ static ken_status read_attention(reader *r, const transformer_config *c, const b
                                  const char *prefix, bool pooled, transformer_block *out,
                                  ken_error *err) {
     size_t d = c->width;
-    float *w;
+    float *w = NULL;
     TRY(reader_scratch(r, 3 * d * (d + 1), &w, err));
     float *bias = w + 3 * d * d;
     TRY(read_qkv(r, names, prefix, d, w, bias, err));
@@ -74,7 +74,7 @@ static ken_status read_attention(reader *r, const transformer_config *c, const b
 /* A projection whose outputs are multiplied by the layer scale `gamma_name`. */
 static ken_status read_scaled(reader *r, const char *prefix, const char *gamma_name, size_t n_out,
                               size_t n_in, linear *out, ken_error *err) {
-    float *w;
+    float *w = NULL;
     TRY(reader_scratch(r, n_out * (n_in + 2), &w, err));
     float *bias = w + n_out * n_in, *gamma = bias + n_out;
     int64_t o = (int64_t)n_out, i = (int64_t)n_in;
