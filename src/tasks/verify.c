@@ -42,7 +42,8 @@ static ken_status add_row(verify_report *report, const char *name, verify_row **
     return KEN_OK;
 }
 
-/* 1 for two zero vectors: a picture's features behind a ReLU may be exactly that. */
+/* 1 for two zero vectors: a picture's features behind a ReLU may be exactly that. -1, the worst,
+ * when a number is not finite: no NaN may slip through a comparison. */
 static double cosine(const float *a, const float *b, size_t n) {
     double ab = 0, aa = 0, bb = 0;
     for (size_t i = 0; i < n; i++) {
@@ -52,24 +53,25 @@ static double cosine(const float *a, const float *b, size_t n) {
     }
     if (aa == 0 && bb == 0)
         return 1;
-    return aa == 0 || bb == 0 ? 0 : ab / sqrt(aa * bb);
+    double value = aa == 0 || bb == 0 ? 0 : ab / sqrt(aa * bb);
+    return isfinite(value) ? value : -1;
 }
 
-/* NaN when any difference is: a comparison with `<` alone would let it pass. */
+/* Infinite when a number is not finite. */
 static double abs_diff(const float *a, const float *b, size_t n) {
     double largest = 0;
     for (size_t i = 0; i < n; i++) {
         double diff = fabs((double)a[i] - b[i]);
-        if (!(diff <= largest))
-            largest = diff;
+        if (isnan(diff))
+            return INFINITY;
+        largest = fmax(largest, diff);
     }
     return largest;
 }
 
 static void count_embedding(verify_report *report, double value) {
     size_t n = report->n_embeddings++;
-    if (!(value >= report->cosine_min))
-        report->cosine_min = value;
+    report->cosine_min = fmin(report->cosine_min, value);
     report->cosine_mean = (report->cosine_mean * (double)n + value) / (double)(n + 1);
 }
 
@@ -84,10 +86,8 @@ ken_status report_compare(verify_report *report, const char *name, const float *
     for (size_t i = 0; i < n_vectors; i++) {
         const float *a = got + i * width, *b = expected + (order ? order[i] : i) * width;
         double diff = abs_diff(a, b, width), c = cosine(a, b, width);
-        if (!(diff <= row->max_abs_diff))
-            row->max_abs_diff = diff;
-        if (!(c >= row->min_cosine))
-            row->min_cosine = c;
+        row->max_abs_diff = fmax(row->max_abs_diff, diff);
+        row->min_cosine = fmin(row->min_cosine, c);
         if (embeddings)
             count_embedding(report, c);
     }
