@@ -142,8 +142,8 @@ static ken_status rgb_last(const preprocess *p, const kernels *k, const image *i
     image result;
     ken_status status = image_alloc(&result, in->mode, p->crop_size[1], p->crop_size[0], err);
     if (status == KEN_OK) {
-        if (p->mode == RESIZE_LONGEST)
-            memset(result.pixels, p->fill, result.stride * (size_t)result.height);
+        int fill = p->mode != RESIZE_LONGEST ? 0 : in->mode == IMAGE_1 && p->fill ? 255 : p->fill;
+        memset(result.pixels, fill, result.stride * (size_t)result.height);
         status = resize_into(p, k, in, g, &result, err);
     }
     if (status == KEN_OK) {

@@ -1,5 +1,5 @@
-/* Pillow's resampling: coefficients in double, rounded to 22 fraction bits; a horizontal pass over
- * the rows that are needed, 8 bits, a vertical pass. The passes themselves are kernels. */
+/* Pillow's resampling: coefficients in double, rounded to 22 fraction bits; two passes over
+ * the part that is needed, with 8 bits between them. The passes themselves are kernels. */
 #include "image/resample.h"
 
 #include "base/checked.h"
@@ -25,7 +25,7 @@ static double hamming(double x) {
     if (x >= 1.0)
         return 0.0;
     x = x * M_PI;
-    return sin(x) / x * (0.54 + 0.46 * cos(x));
+    return sin(x) / x * ((double)0.54F + (double)0.46F * cos(x)); /* floats in Pillow, too */
 }
 
 static double bicubic(double x) {
@@ -120,15 +120,19 @@ static ken_status make_taps(tap_table *t, resize_filter filter, int in_size, int
     return KEN_OK;
 }
 
-/* The rows of the source that a vertical pass reads. */
-static window source_rows(const image *in, const tap_table *vertical, int n) {
-    int first = vertical->taps[0].first, end = first;
+/* The inputs that outputs [0, n) read: where they begin, and how many. The taps are moved so that
+ * they count from there. */
+static int take_range(tap_table *t, int n, int *n_inputs) {
+    int first = t->taps[0].first, end = first;
     for (int i = 0; i < n; i++) {
-        const resize_tap *tap = &vertical->taps[i];
+        const resize_tap *tap = &t->taps[i];
         first = tap->first < first ? tap->first : first;
         end = tap->first + tap->count > end ? tap->first + tap->count : end;
     }
-    return (window){0, first, in->width, end - first};
+    for (int i = 0; i < n; i++)
+        t->taps[i].first -= first;
+    *n_inputs = end - first;
+    return first;
 }
 
 typedef struct target {
@@ -136,34 +140,6 @@ typedef struct target {
     uint8_t *to;
     size_t stride;
 } target;
-
-static void horizontal_pass(const kernels *k, const image *in, window rows, const tap_table *t,
-                            int n_out, uint8_t *to, size_t to_stride) {
-    k->resize_columns_u8(&(resize_args){.src = in->pixels + (size_t)rows.y * in->stride,
-                                        .dst = to,
-                                        .src_stride = in->stride,
-                                        .dst_stride = to_stride,
-                                        .rows = (size_t)rows.height,
-                                        .n_out = (size_t)n_out,
-                                        .channels = (size_t)in->channels,
-                                        .taps = t->taps,
-                                        .coefs = t->coefs,
-                                        .taps_max = t->taps_max});
-}
-
-static void vertical_pass(const kernels *k, const uint8_t *from, size_t from_stride,
-                          size_t channels, const tap_table *t, const target *to) {
-    k->resize_rows_u8(&(resize_args){.src = from,
-                                     .dst = to->to,
-                                     .src_stride = from_stride,
-                                     .dst_stride = to->stride,
-                                     .width = (size_t)to->w.width,
-                                     .n_out = (size_t)to->w.height,
-                                     .channels = channels,
-                                     .taps = t->taps,
-                                     .coefs = t->coefs,
-                                     .taps_max = t->taps_max});
-}
 
 static void copy_window(const image *in, const target *t) {
     size_t channels = (size_t)in->channels;
@@ -173,41 +149,105 @@ static void copy_window(const image *in, const target *t) {
                (size_t)t->w.width * channels);
 }
 
-/* Both passes, the horizontal one into a buffer that holds only the rows the other one reads. */
-static ken_status two_passes(const kernels *k, const image *in, const tap_table *horizontal,
-                             tap_table *vertical, const target *t, ken_error *err) {
-    window rows = source_rows(in, vertical, t->w.height);
+/* What a pass reads and writes; the sizes that are not here are those of the pass's own direction.
+ */
+typedef struct pass {
+    const uint8_t *from;
+    size_t from_stride;
+    uint8_t *to;
+    size_t to_stride;
+    size_t channels;
+} pass;
+
+static void horizontal_pass(const kernels *k, const pass *p, int rows, const tap_table *t,
+                            int n_out) {
+    k->resize_columns_u8(&(resize_args){.src = p->from,
+                                        .dst = p->to,
+                                        .src_stride = p->from_stride,
+                                        .dst_stride = p->to_stride,
+                                        .rows = (size_t)rows,
+                                        .n_out = (size_t)n_out,
+                                        .channels = p->channels,
+                                        .taps = t->taps,
+                                        .coefs = t->coefs,
+                                        .taps_max = t->taps_max});
+}
+
+static void vertical_pass(const kernels *k, const pass *p, int columns, const tap_table *t,
+                          int n_out) {
+    k->resize_rows_u8(&(resize_args){.src = p->from,
+                                     .dst = p->to,
+                                     .src_stride = p->from_stride,
+                                     .dst_stride = p->to_stride,
+                                     .width = (size_t)columns,
+                                     .n_out = (size_t)n_out,
+                                     .channels = p->channels,
+                                     .taps = t->taps,
+                                     .coefs = t->coefs,
+                                     .taps_max = t->taps_max});
+}
+
+/* Pillow 13 begins with the columns when the height shrinks much more than the width. The passes
+ * round to 8 bits, so the order shows. */
+static bool vertical_first(const image *in, int width, int height) {
+    return height < in->height && (int64_t)in->height - height > 2 * ((int64_t)in->width - width);
+}
+
+/* Both passes, over the part of the source that the window needs. */
+static ken_status two_passes(const kernels *k, const image *in, tap_table *horizontal,
+                             tap_table *vertical, bool columns_first, const target *t,
+                             ken_error *err) {
     size_t channels = (size_t)in->channels;
-    size_t stride = (size_t)t->w.width * channels;
-    uint8_t *middle = mem_zalloc((size_t)rows.height, stride);
+    int n_rows, n_columns;
+    int top = take_range(vertical, t->w.height, &n_rows);
+    int left = take_range(horizontal, t->w.width, &n_columns);
+    size_t stride = (size_t)(columns_first ? n_columns : t->w.width) * channels;
+    size_t middle_rows = (size_t)(columns_first ? t->w.height : n_rows);
+    uint8_t *middle = mem_zalloc(middle_rows, stride);
     if (!middle)
-        return error_no_memory(err, (size_t)rows.height * stride);
-    horizontal_pass(k, in, rows, horizontal, t->w.width, middle, stride);
-    for (int i = 0; i < t->w.height; i++)
-        vertical->taps[i].first -= rows.y;
-    vertical_pass(k, middle, stride, channels, vertical, t);
+        return error_no_memory(err, middle_rows * stride);
+    const uint8_t *from = in->pixels + (size_t)top * in->stride + (size_t)left * channels;
+    pass first = {from, in->stride, middle, stride, channels};
+    pass second = {middle, stride, t->to, t->stride, channels};
+    if (columns_first) {
+        vertical_pass(k, &first, n_columns, vertical, t->w.height);
+        horizontal_pass(k, &second, t->w.height, horizontal, t->w.width);
+    } else {
+        horizontal_pass(k, &first, n_rows, horizontal, t->w.width);
+        vertical_pass(k, &second, t->w.width, vertical, t->w.height);
+    }
     mem_free(middle);
     return KEN_OK;
+}
+
+/* A side that keeps its size has no pass. */
+static void one_pass(const kernels *k, const image *in, const tap_table *horizontal,
+                     const tap_table *vertical, const target *t) {
+    size_t channels = (size_t)in->channels;
+    pass p = {in->pixels, in->stride, t->to, t->stride, channels};
+    if (horizontal->taps) {
+        p.from += (size_t)t->w.y * in->stride;
+        horizontal_pass(k, &p, t->w.height, horizontal, t->w.width);
+    } else {
+        p.from += (size_t)t->w.x * channels;
+        vertical_pass(k, &p, t->w.width, vertical, t->w.height);
+    }
 }
 
 static ken_status convolve(const kernels *k, const image *in, resize_filter filter, int width,
                            int height, const target *t, ken_error *err) {
     tap_table horizontal = {0}, vertical = {0};
     bool across = width != in->width, down = height != in->height;
-    size_t channels = (size_t)in->channels;
     ken_status status = KEN_OK;
     if (across)
         status = make_taps(&horizontal, filter, in->width, width, t->w.x, t->w.width, err);
     if (down && status == KEN_OK)
         status = make_taps(&vertical, filter, in->height, height, t->w.y, t->w.height, err);
     if (status == KEN_OK && across && down)
-        status = two_passes(k, in, &horizontal, &vertical, t, err);
-    else if (status == KEN_OK && across)
-        horizontal_pass(k, in, (window){0, t->w.y, in->width, t->w.height}, &horizontal, t->w.width,
-                        t->to, t->stride);
+        status =
+            two_passes(k, in, &horizontal, &vertical, vertical_first(in, width, height), t, err);
     else if (status == KEN_OK)
-        vertical_pass(k, in->pixels + (size_t)t->w.x * channels, in->stride, channels, &vertical,
-                      t);
+        one_pass(k, in, &horizontal, &vertical, t);
     free_taps(&horizontal);
     free_taps(&vertical);
     return status;
