@@ -148,3 +148,25 @@ bool buf_put_csv(buf *b, const char *text, size_t n) {
     }
     return buf_putc(b, '"');
 }
+
+bool buf_put_base64(buf *b, const void *bytes, size_t n) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *in = bytes;
+    char *out = buf_reserve(b, (n + 2) / 3 * 4);
+    if (!out)
+        return false;
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t three = (uint32_t)in[i] << 16;
+        three |= i + 1 < n ? (uint32_t)in[i + 1] << 8 : 0;
+        three |= i + 2 < n ? in[i + 2] : 0;
+        for (int j = 0; j < 4; j++)
+            *out++ = digits[three >> (18 - 6 * j) & 63];
+        if (i + 1 >= n)
+            out[-2] = '=';
+        if (i + 2 >= n)
+            out[-1] = '=';
+    }
+    b->size += (n + 2) / 3 * 4;
+    b->data[b->size] = '\0';
+    return true;
+}

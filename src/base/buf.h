@@ -34,5 +34,7 @@ bool buf_put_json(buf *b, const char *text, size_t n);
 bool buf_put_html(buf *b, const char *text, size_t n);
 /* The text as a CSV field (RFC 4180): quoted when it must be. */
 bool buf_put_csv(buf *b, const char *text, size_t n);
+/* Base64 (RFC 4648) with padding. */
+bool buf_put_base64(buf *b, const void *bytes, size_t n);
 
 #endif

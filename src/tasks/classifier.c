@@ -289,11 +289,18 @@ static double shortfall(const classifier *c, const verdict *v) {
     return lacks;
 }
 
-void classifier_none_reason(const classifier *c, const verdict *verdicts, buf *out) {
+const verdict *classifier_closest(const classifier *c, const verdict *verdicts, float *lacks) {
     const verdict *closest = &verdicts[0];
     for (size_t i = 1; i < c->rules->n_categories; i++)
         if (shortfall(c, &verdicts[i]) < shortfall(c, closest))
             closest = &verdicts[i];
+    *lacks = (float)shortfall(c, closest);
+    return closest;
+}
+
+void classifier_none_reason(const classifier *c, const verdict *verdicts, buf *out) {
+    float lacks;
+    const verdict *closest = classifier_closest(c, verdicts, &lacks);
     buf_printf(out, "closest is '%s': ", c->rules->categories[closest->category].name);
     put_test(c, closest, out);
 }

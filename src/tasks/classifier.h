@@ -73,6 +73,8 @@ void classifier_decide(const classifier *c, const float *similarities, verdict *
 
 /* Appends why `v` came out as it did; `verdicts` are all of the image's, in order of rank. */
 void classifier_reason(const classifier *c, const verdict *verdicts, const verdict *v, buf *out);
+/* The verdict that came closest to matching, by the larger of what its two tests lack. */
+const verdict *classifier_closest(const classifier *c, const verdict *verdicts, float *lacks);
 /* Appends why no category matched: which came closest, and what it lacked. */
 void classifier_none_reason(const classifier *c, const verdict *verdicts, buf *out);
 

@@ -1,0 +1,248 @@
+/* ken classify: images into categories by rules, or by a list of class names. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/classify_output.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/images.h"
+#include "tasks/classify.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static option_list classes;
+static const char *template_text, *mode_name, *labels_path;
+static bool folders_as_labels, all;
+static int64_t top_k;
+static classify_output output;
+
+static const option *options(void) {
+    static const option table[] = {
+        {.type = OPTION_GROUP, .help = "Categories"},
+        {"classes", 0, OPTION_COMMAS, &classes, "A,B,..",
+         "these names instead of a rules file: zero-shot probabilities", NULL, 0, 0},
+        {"template", 0, OPTION_TEXT, &template_text, "TEXT",
+         "sentence around a class name (default 'This is a photo of {}.')", NULL, 0, 0},
+        {"mode", 0, OPTION_CHOICE, &mode_name, NULL,
+         "how to decide: by thresholds and margins, by probability, or the highest score (default "
+         "rules; softmax with --classes)",
+         "rules|softmax|argmax", 0, 0},
+        {"labels", 0, OPTION_TEXT, &labels_path, "FILE",
+         "CSV with id and label: print accuracy, precision, recall and confusion", NULL, 0, 0},
+        {"folders-as-labels", 0, OPTION_FLAG, &folders_as_labels, NULL,
+         "the same, with the name of each image's folder as its label", NULL, 0, 0},
+        {.type = OPTION_GROUP, .help = "Results"},
+        {"output", 'o', OPTION_TEXT, &output.path, "FILE",
+         "write the rows to FILE; its extension chooses the format", NULL, 0, 0},
+        {"format", 0, OPTION_CHOICE, &output.format, NULL, "format of the rows (default table)",
+         "table|csv|jsonl|json|parquet|html", 0, 0},
+        {"report", 0, OPTION_TEXT, &output.report_path, "FILE",
+         "write a page with the pictures by category", NULL, 0, 0},
+        {"thumbnails", 0, OPTION_INT, &output.max_thumbnails, "N",
+         "pictures in the page, the best of each category first (default 10000)", NULL, 0, 1000000},
+        {"all", 0, OPTION_FLAG, &all, NULL, "rows for categories that did not match, too", NULL, 0,
+         0},
+        {"top-k", 0, OPTION_INT, &top_k, "N", "at most N rows an image", NULL, 1, 1000000},
+        {"explain", 0, OPTION_TEXT, &output.explain, "ID",
+         "print every number behind the categories of one image", NULL, 0, 0},
+        COMMON_MODEL_OPTIONS,
+        IMAGE_OPTIONS,
+        COMMON_OUTPUT_OPTIONS,
+        COMMON_PROGRESS_OPTION,
+        OPTIONS_END,
+    };
+    return table;
+}
+
+/* Everything that one run makes, in the order in which it is made. */
+typedef struct job {
+    rules *rules;
+    thumbnailer *thumbnailer;
+    ken_model *model;
+    char *model_id, *model_revision;
+    arena memory;
+    preprocess recipe;
+    collection_meta meta;
+    ken_pool *pool;
+    samples *samples;
+    classifier *classifier;
+    results results;
+    labels *labels;
+    evaluation *evaluation;
+} job;
+
+static void job_free(job *j) {
+    evaluation_free(j->evaluation);
+    labels_free(j->labels);
+    results_reset(&j->results);
+    classifier_free(j->classifier);
+    samples_free(j->samples);
+    ken_pool_free(j->pool);
+    arena_free(&j->memory);
+    mem_free(j->model_revision);
+    mem_free(j->model_id);
+    ken_model_free(j->model);
+    thumbnailer_free(j->thumbnailer);
+    rules_free(j->rules);
+}
+
+static classify_mode chosen_mode(void) {
+    if (!mode_name)
+        return classes.n ? CLASSIFY_SOFTMAX : CLASSIFY_RULES;
+    for (classify_mode mode = CLASSIFY_RULES; mode < CLASSIFY_ARGMAX; mode++)
+        if (strcmp(mode_name, classify_mode_name(mode)) == 0)
+            return mode;
+    return CLASSIFY_ARGMAX;
+}
+
+static ken_status load_rules(const char *path, job *j, ken_error *err) {
+    if (classes.n)
+        return rules_from_classes(classes.items, classes.n,
+                                  template_text ? template_text : "This is a photo of {}.",
+                                  &j->rules, err);
+    return rules_load(path, &j->rules, err);
+}
+
+/* --model, $KEN_MODEL, or the model that made the collection. */
+static ken_status load_model(job *j, ken_error *err) {
+    const char *environment = getenv("KEN_MODEL");
+    const char *id = j->samples ? j->samples->meta.model_id : NULL;
+    if (common.model || (environment && *environment) || !id)
+        return cli_load_model(NULL, &j->model, &j->model_id, &j->model_revision, err);
+    ken_status status =
+        cli_load_model_named(id, NULL, &j->model, &j->model_id, &j->model_revision, err);
+    if (status != KEN_OK) {
+        error_prefix(err, status, "the collection was made with the model '%s'", id);
+        if (status == KEN_NOT_FOUND)
+            error_hint(err, status, "say where it is with --model DIR");
+    }
+    return status;
+}
+
+/* A collection, or NULL samples when the arguments are images. */
+static ken_status open_collection(int n_args, char **args, job *j, ken_error *err) {
+    if (n_args != 1 || !collection_looks_like(args[0]))
+        return KEN_OK;
+    return samples_open(args[0], &j->samples, err);
+}
+
+static ken_status describe_model(job *j, ken_error *err) {
+    TRY(picture_recipe(j->model, &j->recipe, err));
+    /* Rules meet a collection's vectors through texts only: how its pictures were prepared is its
+     * own affair, so only images embedded here are described with a recipe. */
+    return collection_meta_of_model(j->model, j->model_id, j->model_revision, &j->recipe,
+                                    j->samples == NULL, &j->memory, &j->meta, err);
+}
+
+static ken_status prepare(job *j, const pipeline_options *pipeline, ken_error *err) {
+    TRY(ken_pool_new(cli_threads(), &j->pool, err));
+    collection_meta image_meta = j->meta;
+    if (j->samples && classify_needs_images(j->rules))
+        TRY(collection_meta_of_model(j->model, j->model_id, j->model_revision, &j->recipe, true,
+                                     &j->memory, &image_meta, err));
+    const classify_options how = {chosen_mode(), j->pool, &image_meta, pipeline};
+    size_t n_truncated = 0;
+    TRY(classify_prepare(j->rules, j->model, &how, &j->classifier, &n_truncated, err));
+    if (n_truncated)
+        cli_note("ken classify: %zu prompts were cut to the model's context", n_truncated);
+    return KEN_OK;
+}
+
+static ken_status evaluate(job *j, ken_error *err) {
+    if (labels_path)
+        TRY(labels_read(labels_path, j->samples, &j->labels, err));
+    else if (folders_as_labels)
+        TRY(labels_from_folders(j->samples, &j->labels, err));
+    else
+        return KEN_OK;
+    return evaluation_new(&j->results, j->labels, &j->evaluation, err);
+}
+
+static ken_status classify(int n_args, char **args, const char *rules_path, job *j,
+                           ken_error *err) {
+    TRY(load_rules(rules_path, j, err));
+    image_limits limits = picture_limits();
+    /* The decoders of the report's pictures are forked before anything makes threads. */
+    if (output.report_path)
+        TRY(thumbnailer_new(cli_threads(), &limits, &cli_cancelled, &j->thumbnailer, err));
+    TRY(open_collection(n_args, args, j, err));
+    TRY(load_model(j, err));
+    TRY(describe_model(j, err));
+    if (j->samples)
+        TRY(collection_meta_match(&j->samples->meta, args[0], &j->meta, j->model_id, err));
+    pipeline_options pipeline = {
+        .n_threads = cli_threads(),
+        .limits = limits,
+        .preprocess = &j->recipe,
+        .cancel = &cli_cancelled,
+    };
+    if (!j->samples) {
+        const inputs_options in = {.args = (const char *const *)args, .n_args = (size_t)n_args};
+        TRY(samples_embed(j->model, &j->meta, &in, &pipeline, &j->samples, err));
+    }
+    TRY(prepare(j, &pipeline, err));
+    TRY(results_init(&j->results, j->classifier, j->samples, j->pool, err));
+    j->results.all = all || classes.n > 0;
+    j->results.top_k = (size_t)top_k;
+    TRY(evaluate(j, err));
+    return classify_write(&output, &j->results, j->labels, j->evaluation, j->thumbnailer, err);
+}
+
+static int check_usage(int n_args) {
+    if (classes.n == 0 && template_text)
+        return cli_usage("'--template' goes with '--classes'; rules have their own templates");
+    if (classes.n == 0 && n_args == 0)
+        return cli_usage("no rules file and no images to classify");
+    if (n_args == (classes.n ? 0 : 1))
+        return cli_usage("no images to classify");
+    if (labels_path && folders_as_labels)
+        return cli_usage("'--labels' and '--folders-as-labels' cannot both be given");
+    return classify_output_check(&output);
+}
+
+static int run(int n_args, char **args) {
+    int bad = check_usage(n_args);
+    if (bad)
+        return bad;
+    cli_catch_signals();
+    const char *rules_path = NULL;
+    if (classes.n == 0) {
+        rules_path = args[0];
+        args++;
+        n_args--;
+    }
+    job j = {0};
+    ken_error err;
+    int code;
+    if (classify(n_args, args, rules_path, &j, &err) != KEN_OK)
+        code = cli_fail(&err);
+    else
+        code = !j.samples->collection && j.samples->n_failures ? 1 : 0;
+    job_free(&j);
+    return code;
+}
+
+const command cmd_classify = {
+    .name = "classify",
+    .group = "Work with photos",
+    .summary = "sort images into categories by rules",
+    .usage = "RULES.yaml INPUT... | --classes A,B,.. INPUT...",
+    .details =
+        "INPUT is a collection that ken embed made, or images, folders and everything else that "
+        "ken embed takes, which are then embedded on the fly. RULES.yaml says for each category "
+        "which prompts speak for it and against it, and by how much an image must pass; see "
+        "docs/rules.md. An image that matches no category is said to be so.\n\n"
+        "Prints a row per image and matched category; -o writes them as CSV, JSON lines or "
+        "Parquet, and --report as a page with the pictures. With labels it also says how often "
+        "the categories were right.\n\n"
+        "With --classes, prints the probability of every class for every image.\n\n"
+        "Exit code 1 when some images could not be read; they are listed in OUT.errors.csv beside "
+        "the output, or on standard error.",
+    .examples =
+        "  ken classify examples/clothes.yaml photos.parquet --report clothes.html\n"
+        "  ken classify examples/clothes.yaml photos.parquet -o clothes.csv --folders-as-labels\n"
+        "  ken classify --model demo --classes dress,hat,shoes photo.jpg\n"
+        "  ken classify examples/clothes.yaml photos.parquet --explain dress/1.jpg\n",
+    .options = options,
+    .run = run,
+};
