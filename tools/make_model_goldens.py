@@ -22,13 +22,10 @@ import transformers
 from goldens import capture, hugging_face, openclip, tokenizer_files
 
 BATCH = 3
-VERSIONS = {
-    "torch": torch.__version__,
-    "transformers": transformers.__version__,
-    "open_clip": open_clip.__version__,
-    "safetensors": safetensors.__version__,
-    "generator": "tools/make_model_goldens.py",
-}
+# One entry: the order of several would change from run to run.
+VERSIONS = {"made_by": "tools/make_model_goldens.py with " + ", ".join(
+    f"{module.__name__} {module.__version__}"
+    for module in (torch, transformers, open_clip, safetensors, np))}
 
 
 def make_pixels(generator, height, width, batch=BATCH):
@@ -101,7 +98,7 @@ def make_hf_clip(name, out, seed):
         hugging_face.make_classic(out, size)
         tokenizer_files.save_clip_classic(out)
     else:
-        hugging_face.save_clip_processor(out, size)
+        hugging_face.save_clip_processor(out, size, combined=name == "hf_clip_f16")
         tokenizer_files.save_clip(out, context_length)
 
     generator = np.random.default_rng(seed)
@@ -164,8 +161,8 @@ OPEN_CLIP = {
     "open_clip_vit_rectangle": dict(
         embed_dim=24, vision_cfg=vit(36, 12, [21, 30], 7, mlp_ratio=2), text_cfg=text(20, 4, 10)),
     "open_clip_vit_avg": dict(
-        embed_dim=20, vision_cfg=vit(20, 10, 24, 6, pool_type="avg", mlp_ratio=2.05),
-        text_cfg=text(20, 1, 12, mlp_ratio=1.55)),
+        embed_dim=20, vision_cfg=vit(20, 10, 24, 6, pool_type="avg", mlp_ratio=2.05, patch_dropout=0.5),
+        text_cfg=text(20, 1, 12, mlp_ratio=1.55, pool_type="last")),
     "open_clip_vit_avg_ln_after": dict(
         embed_dim=20,
         vision_cfg=vit(24, 12, 24, 8, pool_type="avg", final_ln_after_pool=True,
@@ -175,7 +172,7 @@ OPEN_CLIP = {
         embed_dim=20, vision_cfg=vit(20, 10, 18, 6, ls_init_value=1e-4, no_ln_pre=True, mlp_ratio=2.05),
         text_cfg=text(20, 2, 12, ls_init_value=1e-4, mlp_ratio=2.05)),
     "open_clip_vit_custom_text": dict(
-        embed_dim=28, custom_text=True, init_logit_bias=-10,
+        embed_dim=28, custom_text=True, init_logit_bias=-10, nonscalar_logit_scale=True,
         vision_cfg=vit(24, 8, 24, 8, norm_kwargs={"eps": 1e-6}, act_kwargs={"approximate": "tanh"}),
         text_cfg=text(20, 2, 12, no_causal_mask=True, pool_type="last", proj_bias=True,
                       norm_kwargs={"eps": 1e-6}, act_kwargs={"approximate": "tanh"})),

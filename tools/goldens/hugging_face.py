@@ -76,9 +76,15 @@ def siglip(config, seed):
     return model, run
 
 
-def save_clip_processor(directory, size):
+def save_clip_processor(directory, size, combined):
+    """preprocessor_config.json, or as a part of processor_config.json, which CLIPProcessor writes."""
     CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size},
                           image_mean=CLIP_MEAN, image_std=CLIP_STD).save_pretrained(directory)
+    if combined:
+        path = directory / "preprocessor_config.json"
+        combined = {"image_processor": json.loads(path.read_text()), "processor_class": "CLIPProcessor"}
+        (directory / "processor_config.json").write_text(json.dumps(combined, indent=2) + "\n")
+        path.unlink()
 
 
 def save_siglip_processor(directory, size):
