@@ -174,7 +174,7 @@ static const struct refusal {
      "r.yaml:4:1: not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'",
      NULL, 0},
     {"version: 1\n\tcategories: 1\n",
-     "r.yaml:2:1: not valid YAML: while scanning for the next token, found character that cannot "
+     "r.yaml:2:1: not valid YAML: while scanning a plain scalar, found a tab character that "
      "violates indentation",
      NULL, 0},
     {"version: \xff\n", "r.yaml: not UTF-8 text at byte 9: invalid leading UTF-8 octet", NULL, 0},
