@@ -145,25 +145,27 @@ static ken_status read_manifest(exchange *x, const char *dir, manifest *out, ken
 }
 
 /* Takes the new parts over the old ones. */
-static ken_status move_parts(exchange *x, const manifest *parts, ken_error *err) {
+static ken_status move_parts(exchange *x, const manifest *fresh, ken_error *err) {
     char name[64];
-    for (size_t i = 0; i < parts->n; i++) {
-        unsigned long long part = (unsigned long long)parts->parts[i].part;
+    bool failed = false;
+    for (size_t i = 0; i < fresh->n; i++) {
+        unsigned long long part = (unsigned long long)fresh->parts[i].part;
         snprintf(name, sizeof name, "part-%06llu.parquet", part);
         TRY(move(x, name, err));
         snprintf(name, sizeof name, "part-%06llu.errors.csv", part);
-        TRY(parts->parts[i].failed ? move(x, name, err) : drop(x, x->dir, name, err));
+        failed = failed || fresh->parts[i].failed;
+        TRY(fresh->parts[i].failed ? move(x, name, err) : drop(x, x->dir, name, err));
     }
-    return KEN_OK;
+    return failed ? move(x, "errors.csv", err) : drop(x, x->dir, "errors.csv", err);
 }
 
 /* Parts that the new collection does not have. */
-static ken_status drop_surplus(exchange *x, const manifest *old, const manifest *parts,
+static ken_status drop_surplus(exchange *x, const manifest *old, const manifest *fresh,
                                ken_error *err) {
     char name[64];
     for (size_t i = 0; i < old->n; i++) {
         unsigned long long part = (unsigned long long)old->parts[i].part;
-        if (manifest_find(parts, old->parts[i].part))
+        if (manifest_find(fresh, old->parts[i].part))
             continue;
         snprintf(name, sizeof name, "part-%06llu.parquet", part);
         TRY(drop(x, x->dir, name, err));
@@ -174,17 +176,17 @@ static ken_status drop_surplus(exchange *x, const manifest *old, const manifest 
 }
 
 static ken_status exchange_parts(exchange *x, ken_error *err) {
-    manifest old = {0}, parts = {0};
-    ken_status status = read_manifest(x, x->next, &parts, err);
-    bool moved = status == KEN_OK && !parts.n; /* the manifest is the last but one to move */
+    manifest old = {0}, fresh = {0};
+    ken_status status = read_manifest(x, x->next, &fresh, err);
+    bool moved = status == KEN_OK && !fresh.n; /* the manifest is the last but one to move */
     if (status == KEN_OK && !moved)
         status = read_manifest(x, x->dir, &old, err);
     if (status == KEN_OK && !moved)
-        status = move_parts(x, &parts, err);
+        status = move_parts(x, &fresh, err);
     if (status == KEN_OK && !moved)
-        status = drop_surplus(x, &old, &parts, err);
+        status = drop_surplus(x, &old, &fresh, err);
     manifest_free(&old);
-    manifest_free(&parts);
+    manifest_free(&fresh);
     return status;
 }
 
@@ -195,13 +197,6 @@ static ken_status run_exchange(exchange *x, ken_error *err) {
     if (file_exists(x->from.data))
         TRY(drop(x, x->dir, "ken.json", err));
     TRY(exchange_parts(x, err));
-    file_join(&x->from, x->next, "errors.csv");
-    TRY(buf_check(&x->from, err));
-    file_join(&x->to, x->next, "manifest.jsonl");
-    TRY(buf_check(&x->to, err));
-    if (!file_exists(x->from.data) && file_exists(x->to.data))
-        TRY(drop(x, x->dir, "errors.csv", err));
-    TRY(move(x, "errors.csv", err));
     TRY(move(x, "job.json", err));
     TRY(move(x, "manifest.jsonl", err));
     TRY(move(x, "ken.json", err));
