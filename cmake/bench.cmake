@@ -6,3 +6,4 @@ function(ken_bench name)
 endfunction()
 
 ken_bench(encode ken_models)
+ken_bench(kernels ken_kernels)

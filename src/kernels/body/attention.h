@@ -15,8 +15,7 @@ static void pack_values(const attention_f32_args *t, float *packed) {
         for (size_t i = 0; i < t->n_keys; i++, packed += NR) {
             const float *v = t->v + i * t->ldv + n0;
             for (size_t j = 0; j < NR; j += VEC_LANES) {
-                size_t lanes = min_size(VEC_LANES, n > j ? n - j : 0);
-                vf_store(packed + j, lanes == VEC_LANES ? vf_load(v + j) : vf_load_n(v + j, lanes));
+                vf_store(packed + j, vf_load_some(v + j, n > j ? n - j : 0));
             }
         }
     }
@@ -34,11 +33,7 @@ static void multiply_wide(const float *a, size_t lda, size_t rows, size_t k, con
             vf scale = vf_set1(scales ? scales[i] : 1.0f);
             for (size_t j = 0; j < columns; j += VEC_LANES) {
                 vf y = vf_mul(vf_load(sums.acc[j / NR] + i * NR + j % NR), scale);
-                float *to = out + i * ldo + n0 + j;
-                if (columns - j >= VEC_LANES)
-                    vf_store(to, y);
-                else
-                    vf_store_n(to, y, columns - j);
+                vf_store_some(out + i * ldo + n0 + j, y, columns - j);
             }
         }
     }

@@ -176,20 +176,12 @@ VEC vf epilogue(gemm_epilogue what, vf y, vf residual) {
 /* One row of one panel; `what` is a constant at every call. */
 VEC void finish_row(gemm_epilogue what, const float *acc, const float *bias, const float *residual,
                     float *c, size_t n) {
+    bool adds = what == GEMM_ADD || what == GEMM_ADD_RELU;
     for (size_t j = 0; j < n; j += VEC_LANES) {
-        size_t lanes = min_size(VEC_LANES, n - j);
         vf y = vf_load(acc + j);
-        vf before = vf_zero();
-        if (lanes == VEC_LANES) {
-            y = bias ? vf_add(y, vf_load(bias + j)) : y;
-            before = what == GEMM_ADD || what == GEMM_ADD_RELU ? vf_load(residual + j) : before;
-            vf_store(c + j, epilogue(what, y, before));
-        } else {
-            y = bias ? vf_add(y, vf_load_n(bias + j, lanes)) : y;
-            before =
-                what == GEMM_ADD || what == GEMM_ADD_RELU ? vf_load_n(residual + j, lanes) : before;
-            vf_store_n(c + j, epilogue(what, y, before), lanes);
-        }
+        y = bias ? vf_add(y, vf_load_some(bias + j, n - j)) : y;
+        vf before = adds ? vf_load_some(residual + j, n - j) : vf_zero();
+        vf_store_some(c + j, epilogue(what, y, before), n - j);
     }
 }
 

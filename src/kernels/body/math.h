@@ -15,6 +15,17 @@ VEC vf vf_zero(void) {
     return vf_set1(0.0f);
 }
 
+/* The first n lanes, as vf_load_n and vf_store_n, but faster when that is all of them. */
+VEC vf vf_load_some(const float *p, size_t n) {
+    return n >= VEC_LANES ? vf_load(p) : vf_load_n(p, n);
+}
+VEC void vf_store_some(float *p, vf x, size_t n) {
+    if (n >= VEC_LANES)
+        vf_store(p, x);
+    else
+        vf_store_n(p, x, n);
+}
+
 /* e^x within 1.5 ulp for x in [-87.3, 88.3]; 0 below -87.7, infinity above 88.4, NaN for a NaN.
  * x = n ln 2 + r, e^r = 1 + r + r^2 q(r) with a minimax q: relative error 3e-9 before rounding. */
 VEC vf vf_exp(vf x) {

@@ -52,57 +52,76 @@ static void resize_rows_u8(const resize_args *r) {
     }
 }
 
-/* Taps of one output pixel that one vector holds, and the bytes that such a load reads. */
+/* How many taps of one output pixel a vector holds, and how many bytes loading them may read. */
 VEC size_t taps_in_vector(size_t channels) {
     return channels == 1 ? VEC_LANES : channels == 2 ? VEC_LANES / 2 : VEC_LANES / 4;
+}
+VEC size_t bytes_in_vector(size_t channels) {
+    return channels == 3 ? VEC_RGB_BYTES : VEC_LANES;
 }
 VEC vi load_taps(size_t channels, const uint8_t *p) {
     return channels == 3 ? vi_load_rgb(p) : vi_load_u8(p);
 }
-VEC vi spread_coefs(size_t channels, const int32_t *p) {
-    return channels == 1 ? vi_load(p) : channels == 2 ? vi_spread2(p) : vi_spread4(p);
+VEC vi spread(size_t channels, const int32_t *coefs) {
+    return channels == 1 ? vi_load(coefs) : channels == 2 ? vi_spread2(coefs) : vi_spread4(coefs);
+}
+
+/* The first n coefficients, zeros in the place of the others. */
+VEC vi spread_first(size_t channels, const int32_t *coefs, size_t n) {
+    int32_t first[VEC_LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        first[i] = coefs[i];
+    return spread(channels, first);
 }
 
 /* Adds up the lanes of each channel and writes one pixel. */
 VEC void store_pixel(size_t channels, vi sum, uint8_t *dst) {
+    if (channels >= 3) {
+        uint32_t pixel = vi_pixel(sum, RESIZE_PRECISION_BITS);
+        memcpy(dst, &pixel, channels);
+        return;
+    }
     int32_t lanes[VEC_LANES];
-    size_t slots = channels == 3 ? 4 : channels;
     vi_store(lanes, sum);
     for (size_t c = 0; c < channels; c++) {
-        int32_t total = HALF;
-        for (size_t i = c; i < VEC_LANES; i += slots)
+        int32_t total = 0;
+        for (size_t i = c; i < VEC_LANES; i += channels)
             total += lanes[i];
         dst[c] = clip_u8(total);
     }
 }
 
-/* One output pixel of `rows` rows; `safe` taps may be loaded without reading past the source. */
+/* One half of the last place kept, once for each channel. */
+VEC vi first_sum(size_t channels) {
+    int32_t lanes[VEC_LANES] = {0};
+    for (size_t i = 0; i < 4 && i < channels; i++)
+        lanes[i] = HALF;
+    return vi_load(lanes);
+}
+
+/* Output pixel i of `rows` rows. Of every source row, `readable` bytes may be read: loads may go
+ * past the taps, where coefficients are zero, but not past those. */
 VEC void column_pixels(const resize_args *r, size_t channels, size_t rows, size_t i,
-                       const uint8_t *src, uint8_t *dst) {
+                       size_t readable, const uint8_t *src, uint8_t *dst) {
     const resize_tap *tap = &r->taps[i];
     const int32_t *coefs = r->coefs + i * r->taps_max;
-    size_t count = (size_t)tap->count, step = taps_in_vector(channels), t = 0;
-    src += (size_t)tap->first * channels;
+    size_t count = (size_t)tap->count, step = taps_in_vector(channels);
+    size_t x = (size_t)tap->first * channels;
     vi sum[ROWS_AT_ONCE];
     UNROLL
     for (size_t y = 0; y < rows; y++)
-        sum[y] = vi_set1(0);
-    for (; t + step <= count; t += step) {
-        vi c = spread_coefs(channels, coefs + t);
-        UNROLL
-        for (size_t y = 0; y < rows; y++)
-            sum[y] = vi_add(sum[y],
-                            vi_mul(load_taps(channels, src + y * r->src_stride + t * channels), c));
-    }
-    if (t < count) {
-        int32_t last_coefs[VEC_LANES] = {0};
-        memcpy(last_coefs, coefs + t, (count - t) * sizeof *coefs);
-        vi c = spread_coefs(channels, last_coefs);
+        sum[y] = first_sum(channels);
+    for (size_t t = 0; t < count; t += step, x += step * channels) {
+        size_t n = min_size(step, count - t);
+        vi c = n == step ? spread(channels, coefs + t) : spread_first(channels, coefs + t, n);
+        bool whole = x + bytes_in_vector(channels) <= readable;
         UNROLL
         for (size_t y = 0; y < rows; y++) {
+            const uint8_t *from = src + y * r->src_stride + x;
             uint8_t last[VEC_LANES] = {0};
-            memcpy(last, src + y * r->src_stride + t * channels, (count - t) * channels);
-            sum[y] = vi_add(sum[y], vi_mul(load_taps(channels, last), c));
+            if (!whole)
+                from = memcpy(last, from, n * channels);
+            sum[y] = vi_add(sum[y], vi_mul(load_taps(channels, from), c));
         }
     }
     UNROLL
@@ -111,14 +130,16 @@ VEC void column_pixels(const resize_args *r, size_t channels, size_t rows, size_
 }
 
 VEC void columns(const resize_args *r, size_t channels) {
-    size_t y = 0;
+    size_t readable = 0, y = 0;
+    for (size_t i = 0; i < r->n_out; i++)
+        readable = max_size(readable, (size_t)(r->taps[i].first + r->taps[i].count) * channels);
     for (; y + ROWS_AT_ONCE <= r->rows; y += ROWS_AT_ONCE)
         for (size_t i = 0; i < r->n_out; i++)
-            column_pixels(r, channels, ROWS_AT_ONCE, i, r->src + y * r->src_stride,
+            column_pixels(r, channels, ROWS_AT_ONCE, i, readable, r->src + y * r->src_stride,
                           r->dst + y * r->dst_stride);
     for (; y < r->rows; y++)
         for (size_t i = 0; i < r->n_out; i++)
-            column_pixels(r, channels, 1, i, r->src + y * r->src_stride,
+            column_pixels(r, channels, 1, i, readable, r->src + y * r->src_stride,
                           r->dst + y * r->dst_stride);
 }
 

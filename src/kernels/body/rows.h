@@ -96,7 +96,7 @@ static float row_sum(const float *x, size_t n) {
         b = vf_add(b, vf_load(x + i + VEC_LANES));
     }
     for (; i < n; i += VEC_LANES)
-        a = vf_add(a, vf_load_n(x + i, min_size(VEC_LANES, n - i)));
+        a = vf_add(a, vf_load_some(x + i, n - i));
     return vf_sum(vf_add(a, b));
 }
 
@@ -125,11 +125,10 @@ static void layer_norm_f32(const layer_norm_f32_args *l) {
         float variance = squared_deviations(x, mean, n) / (float)n;
         vf m = vf_set1(mean), scale = vf_set1(1.0f / sqrtf(variance + l->eps));
         for (size_t i = 0; i < n; i += VEC_LANES) {
-            size_t lanes = min_size(VEC_LANES, n - i);
-            vf z = vf_mul(vf_sub(vf_load_n(x + i, lanes), m), scale);
-            vf gamma = l->gamma ? vf_load_n(l->gamma + i, lanes) : vf_set1(1.0f);
-            vf beta = l->beta ? vf_load_n(l->beta + i, lanes) : vf_zero();
-            vf_store_n(y + i, vf_fma(z, gamma, beta), lanes);
+            vf z = vf_mul(vf_sub(vf_load_some(x + i, n - i), m), scale);
+            vf gamma = l->gamma ? vf_load_some(l->gamma + i, n - i) : vf_set1(1.0f);
+            vf beta = l->beta ? vf_load_some(l->beta + i, n - i) : vf_zero();
+            vf_store_some(y + i, vf_fma(z, gamma, beta), n - i);
         }
     }
 }

@@ -39,12 +39,11 @@ static void im2col_f32(const im2col_f32_args *w) {
 static void pool_window(const avg_pool2d_f32_args *p, const float *x, vf scale, float *y) {
     size_t c = p->channels, row = p->width * c;
     for (size_t j = 0; j < c; j += VEC_LANES) {
-        size_t lanes = min_size(VEC_LANES, c - j);
         vf sum = vf_zero();
         for (size_t ky = 0; ky < p->size; ky++)
             for (size_t kx = 0; kx < p->size; kx++)
-                sum = vf_add(sum, vf_load_n(x + ky * row + kx * c + j, lanes));
-        vf_store_n(y + j, vf_mul(sum, scale), lanes);
+                sum = vf_add(sum, vf_load_some(x + ky * row + kx * c + j, c - j));
+        vf_store_some(y + j, vf_mul(sum, scale), c - j);
     }
 }
 

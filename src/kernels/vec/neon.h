@@ -9,9 +9,10 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES 4
-#define GEMM_MR   8
-#define GEMM_NV   3
+#define VEC_LANES     4
+#define VEC_RGB_BYTES 3
+#define GEMM_MR       8
+#define GEMM_NV       3
 /* Small cores have 512 KiB of level 2 cache, and share it at times. */
 #define GEMM_GROUP_BYTES ((size_t)300 << 10)
 
@@ -125,6 +126,13 @@ VEC void vi_store_u8(uint8_t *p, vi x) {
 }
 VEC vi vi_load_rgb(const uint8_t *p) {
     return vi_widen(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16);
+}
+VEC uint32_t vi_pixel(vi x, int bits) {
+    uint8_t bytes[VEC_LANES];
+    uint32_t pixel;
+    vi_store_u8(bytes, vi_shift_right(x, bits));
+    memcpy(&pixel, bytes, 4);
+    return pixel;
 }
 VEC vi vi_spread4(const int32_t *p) {
     return vdupq_n_s32(p[0]);

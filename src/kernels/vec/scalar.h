@@ -9,8 +9,10 @@
  *   vf_round: to the nearest integer. vf_pow2: 2^x for integral x in -127 .. 128, where 2^-127 is 0
  *   and 2^128 is infinity. vf_keep: the first n lanes of x, `fill` in the others.
  *   vi_load_u8, vi_store_u8: VEC_LANES bytes, the store clips to 0 .. 255.
- *   vi_load_rgb: VEC_LANES / 4 three-byte pixels, four lanes each, the fourth zero. vi_spread4(p):
- * each of VEC_LANES / 4 values in four lanes. vi_spread2 likewise. */
+ *   vi_load_rgb: VEC_LANES / 4 three-byte pixels, four lanes each, the fourth zero; may read up to
+ *   VEC_RGB_BYTES bytes. vi_spread4(p): each of VEC_LANES / 4 values in four lanes; vi_spread2
+ *   likewise. vi_pixel: the sums of lanes 0, 4, 8..., of 1, 5, 9... and so on, shifted right and
+ *   clipped, as four bytes. */
 #ifndef KEN_KERNELS_VEC_SCALAR_H
 #define KEN_KERNELS_VEC_SCALAR_H
 
@@ -20,9 +22,10 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES 4
-#define GEMM_MR   4
-#define GEMM_NV   2
+#define VEC_LANES     4
+#define VEC_RGB_BYTES 3
+#define GEMM_MR       4
+#define GEMM_NV       2
 /* What of B may lie in the level 2 cache while the rows of A pass. */
 #define GEMM_GROUP_BYTES ((size_t)192 << 10)
 
@@ -153,6 +156,13 @@ VEC void vi_store_u8(uint8_t *p, vi x) {
 }
 VEC vi vi_load_rgb(const uint8_t *p) {
     return (vi){p[0], p[1], p[2], 0};
+}
+VEC uint32_t vi_pixel(vi x, int bits) {
+    uint8_t bytes[VEC_LANES];
+    uint32_t pixel;
+    vi_store_u8(bytes, vi_shift_right(x, bits));
+    memcpy(&pixel, bytes, 4);
+    return pixel;
 }
 VEC vi vi_spread4(const int32_t *p) {
     return vi_set1(p[0]);

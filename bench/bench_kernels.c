@@ -1,0 +1,314 @@
+/* bench/bench_kernels.c: speed of every kernel on every tier that runs here.
+ *
+ *     bench_kernels [TIER [KERNEL]]
+ *
+ * Each sample stands between two runs of a loop of independent fused multiply-adds of the tier's
+ * width: the ratio of a product to that peak says how good the kernel is on whatever machine and at
+ * whatever clock this is, and samples taken while the core was shared (a peak below 95 % of the
+ * best seen) are thrown away, unless there are no others. Prints median and best. */
+#include "base/mem.h"
+#include "base/sys.h"
+#include "kernels/kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { BUFFER_FLOATS = 10 << 20, MAX_SAMPLES = 60, WANTED_SAMPLES = 9, PEAK_ROUNDS = 300000 };
+
+/* Operands of all kernels; each is as large as the largest shape needs. */
+static float *in, *weights, *packed, *out;
+
+/* m, n, k as in a product; the other kernels read them as their own sizes, see the run functions.
+ */
+typedef struct shape {
+    const char *kernel;
+    size_t m, n, k;
+    double work; /* of one call, in 10^9 of `unit` */
+    const char *unit;
+} shape;
+
+static void run_gemm_f32_pack(const kernels *k, const shape *s) {
+    k->gemm_f32_pack(weights, s->k, s->n, s->k, packed);
+}
+static void run_gemm_f32(const kernels *k, const shape *s) {
+    k->gemm_f32(&(gemm_f32_args){.a = in,
+                                 .lda = s->k,
+                                 .b = packed,
+                                 .bias = weights,
+                                 .c = out,
+                                 .ldc = s->n,
+                                 .m = s->m,
+                                 .n = s->n,
+                                 .k = s->k,
+                                 .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
+}
+static void run_attention_f32(const kernels *k, const shape *s) {
+    size_t ld = 3 * 768;
+    k->attention_f32(&(attention_f32_args){.q = in,
+                                           .k = in + 64,
+                                           .v = in + 128,
+                                           .out = out,
+                                           .ldq = ld,
+                                           .ldk = ld,
+                                           .ldv = ld,
+                                           .ldo = 768,
+                                           .n_queries = s->m,
+                                           .n_keys = s->n,
+                                           .head_width = s->k,
+                                           .scratch = packed});
+}
+static void run_layer_norm_f32(const kernels *k, const shape *s) {
+    k->layer_norm_f32(&(layer_norm_f32_args){.x = in,
+                                             .y = out,
+                                             .ldx = s->n,
+                                             .ldy = s->n,
+                                             .gamma = weights,
+                                             .beta = weights,
+                                             .rows = s->m,
+                                             .width = s->n,
+                                             .eps = 1e-5f});
+}
+#define RUN_IN_PLACE(name)                                                                         \
+    static void run_##name(const kernels *k, const shape *s) {                                     \
+        memcpy(out, in, s->n * sizeof(float));                                                     \
+        k->name(out, s->n);                                                                        \
+    }
+RUN_IN_PLACE(softmax_f32)
+RUN_IN_PLACE(quick_gelu_f32)
+RUN_IN_PLACE(erf_gelu_f32)
+RUN_IN_PLACE(tanh_gelu_f32)
+RUN_IN_PLACE(relu_f32)
+RUN_IN_PLACE(l2_normalize_f32)
+static void run_add_f32(const kernels *k, const shape *s) {
+    k->add_f32(out, in, s->n);
+}
+static void run_dot_f32(const kernels *k, const shape *s) {
+    out[0] = k->dot_f32(in, weights, s->n);
+}
+static void run_im2col_f32(const kernels *k, const shape *s) {
+    k->im2col_f32(&(im2col_f32_args){.x = in,
+                                     .height = s->m,
+                                     .width = s->m,
+                                     .channels = s->n,
+                                     .kernel = s->k,
+                                     .stride = 1,
+                                     .padding = s->k / 2,
+                                     .row_end = s->m * s->m,
+                                     .out = out});
+}
+static void run_avg_pool2d_f32(const kernels *k, const shape *s) {
+    k->avg_pool2d_f32(&(avg_pool2d_f32_args){
+        .x = in, .y = out, .height = s->m, .width = s->m, .channels = s->n, .size = s->k});
+}
+static pixels_args pixels(const shape *s) {
+    static float table[3][256];
+    return (pixels_args){.pixels = (const uint8_t *)in,
+                         .height = s->m,
+                         .width = s->m,
+                         .table = (const float(*)[256])table};
+}
+static void run_pixels_to_patches_f32(const kernels *k, const shape *s) {
+    pixels_args p = pixels(s);
+    k->pixels_to_patches_f32(&p, s->k, out);
+}
+static void run_pixels_to_nhwc_f32(const kernels *k, const shape *s) {
+    pixels_args p = pixels(s);
+    k->pixels_to_nhwc_f32(&p, out);
+}
+/* From m x m pixels of 3 channels to n along one side, k taps each. */
+static void run_resize(void kernel(const resize_args *), const shape *s) {
+    resize_tap taps[1024];
+    static int32_t coefs[1024 * 64];
+    for (size_t i = 0; i < s->n; i++) {
+        taps[i] =
+            (resize_tap){.first = (int32_t)(i * (s->m - s->k) / s->n), .count = (int32_t)s->k};
+        for (size_t j = 0; j < s->k; j++)
+            coefs[i * s->k + j] = (1 << RESIZE_PRECISION_BITS) / (int32_t)s->k;
+    }
+    kernel(&(resize_args){.src = (const uint8_t *)in,
+                          .dst = (uint8_t *)out,
+                          .src_stride = s->m * 3,
+                          .dst_stride = s->m * 3,
+                          .rows = s->m,
+                          .width = s->m,
+                          .n_out = s->n,
+                          .channels = 3,
+                          .taps = taps,
+                          .coefs = coefs,
+                          .taps_max = s->k});
+}
+static void run_resize_columns_u8(const kernels *k, const shape *s) {
+    run_resize(k->resize_columns_u8, s);
+}
+static void run_resize_rows_u8(const kernels *k, const shape *s) {
+    run_resize(k->resize_rows_u8, s);
+}
+static void run_f16_to_f32(const kernels *k, const shape *s) {
+    k->f16_to_f32((const uint16_t *)weights, out, s->n);
+}
+static void run_bf16_to_f32(const kernels *k, const shape *s) {
+    k->bf16_to_f32((const uint16_t *)weights, out, s->n);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(const kernels *k, const shape *s);
+} runs[] = {
+#define KERNEL(name, result, parameters) {#name, run_##name},
+#include "kernels/kernels.def"
+#undef KERNEL
+};
+
+#define GEMM(m, n, k)                                                                              \
+    { "gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s" }
+#define HEAD(t, k)                                                                                 \
+    { "attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s" }
+static const shape shapes[] = {
+    GEMM(800, 768, 768),
+    GEMM(800, 2304, 768),
+    GEMM(800, 3072, 768),
+    GEMM(800, 768, 3072),
+    GEMM(50, 768, 768),
+    GEMM(50, 3072, 768),
+    GEMM(50, 768, 3072),
+    GEMM(3136, 64, 576),
+    GEMM(1, 768, 768),
+    HEAD(50, 64),
+    HEAD(197, 64),
+    HEAD(577, 64),
+    {"gemm_f32_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
+    {"layer_norm_f32", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
+    {"softmax_f32", 1, 577, 0, 1e-9 * 577, "G/s"},
+    {"quick_gelu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
+    {"erf_gelu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
+    {"tanh_gelu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
+    {"relu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
+    {"add_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
+    {"dot_f32", 1, 768, 0, 2e-9 * 768, "GFLOP/s"},
+    {"l2_normalize_f32", 1, 512, 0, 1e-9 * 512, "G/s"},
+    {"im2col_f32", 28, 128, 3, 1e-9 * 28 * 28 * 128 * 9 * 4, "GB/s"},
+    {"avg_pool2d_f32", 56, 256, 2, 1e-9 * 56 * 56 * 256 * 4, "GB/s"},
+    {"pixels_to_patches_f32", 224, 0, 32, 1e-9 * 224 * 224 * 3, "G/s"},
+    {"pixels_to_nhwc_f32", 224, 0, 0, 1e-9 * 224 * 224 * 3, "G/s"},
+    {"resize_columns_u8", 640, 224, 12, 1e-9 * 640 * 224 * 12 * 3, "GMAC/s"},
+    {"resize_columns_u8", 1000, 224, 54, 1e-9 * 1000 * 224 * 54 * 3, "GMAC/s"},
+    {"resize_rows_u8", 640, 224, 12, 1e-9 * 640 * 224 * 12 * 3, "GMAC/s"},
+    {"f16_to_f32", 1, 1 << 16, 0, 1e-9 * (1 << 16), "G/s"},
+    {"bf16_to_f32", 1, 1 << 16, 0, 1e-9 * (1 << 16), "G/s"},
+};
+
+/* Twelve chains of fused multiply-adds; gives 10^9 floating-point operations a second, 0 when there
+ * is no such loop for the tier. */
+#if defined(__x86_64__)
+#define FMA(r, i) "vfmadd231ps %%" r "14, %%" r "15, %%" r #i "\n\t"
+#define FMA_LOOP(r)                                                                                \
+    __asm__ volatile("1:\n\t" FMA(r, 0) FMA(r, 1) FMA(r, 2) FMA(r, 3) FMA(r, 4) FMA(r, 5)          \
+                         FMA(r, 6) FMA(r, 7) FMA(r, 8) FMA(r, 9) FMA(r, 10)                        \
+                             FMA(r, 11) "dec %0\n\tjnz 1b\n\tvzeroupper"                           \
+                     : "+r"(rounds)                                                                \
+                     :                                                                             \
+                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",     \
+                       "xmm9", "xmm10", "xmm11", "xmm14", "xmm15", "cc")
+static double peak(const char *tier) {
+    long rounds = PEAK_ROUNDS;
+    double begin = sys_seconds(), lanes = 0;
+    if (strncmp(tier, "avx512", 6) == 0) {
+        FMA_LOOP("zmm");
+        lanes = 16;
+    } else if (kernels_find("avx2", NULL)) {
+        FMA_LOOP("ymm");
+        lanes = 8;
+    }
+    return 24e-9 * lanes * PEAK_ROUNDS / (sys_seconds() - begin);
+}
+#else
+static double peak(const char *tier) {
+    (void)tier;
+    return 0;
+}
+#endif
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure(const kernels *k, const shape *s, void (*run)(const kernels *, const shape *),
+                    double *best_peak) {
+    double quiet[MAX_SAMPLES], all[MAX_SAMPLES];
+    size_t n_quiet = 0, n_all = 0;
+    double begin = sys_seconds();
+    run(k, s);
+    double once = sys_seconds() - begin;
+    size_t calls = once < 2e-3 ? (size_t)(2e-3 / (once + 1e-8)) + 1 : 1;
+    double before = peak(k->tier);
+    while (n_all < MAX_SAMPLES && n_quiet < WANTED_SAMPLES) {
+        begin = sys_seconds();
+        for (size_t i = 0; i < calls; i++)
+            run(k, s);
+        double rate = s->work * (double)calls / (sys_seconds() - begin);
+        double after = peak(k->tier);
+        *best_peak = after > *best_peak ? after : *best_peak;
+        all[n_all++] = rate;
+        if (before >= 0.95 * *best_peak && after >= 0.95 * *best_peak)
+            quiet[n_quiet++] = rate;
+        before = after;
+    }
+    double *samples = n_quiet ? quiet : all;
+    size_t n = n_quiet ? n_quiet : n_all;
+    qsort(samples, n, sizeof *samples, by_value);
+    printf("%-12s %-22s %4zu x %4zu x %4zu  %8.2f (best %8.2f) %s", k->tier, s->kernel, s->m, s->n,
+           s->k, samples[n / 2], samples[n - 1], s->unit);
+    if (*best_peak > 0 && strcmp(s->unit, "GFLOP/s") == 0)
+        printf(", %.0f %% (best %.0f %%) of %.1f", 100 * samples[n / 2] / *best_peak,
+               100 * samples[n - 1] / *best_peak, *best_peak);
+    printf("%s\n", n_quiet ? "" : ", core was shared");
+    fflush(stdout);
+}
+
+static void measure_tier(const kernels *k, const char *kernel) {
+    double best_peak = 0;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        if (kernel && strcmp(kernel, shapes[i].kernel) != 0)
+            continue;
+        for (size_t r = 0; r < sizeof runs / sizeof *runs; r++)
+            if (strcmp(runs[r].name, shapes[i].kernel) == 0)
+                measure(k, &shapes[i], runs[r].run, &best_peak);
+    }
+}
+
+/* On large pages, as a model's weights are. */
+static float *new_buffer(void) {
+    size_t bytes = BUFFER_FLOATS * sizeof(float), page = (size_t)2 << 20;
+    float *x = mem_alloc(bytes + page);
+    if (!x) {
+        fputs("bench_kernels: no memory\n", stderr);
+        exit(70);
+    }
+    x += (page - (uintptr_t)x % page) / sizeof(float);
+    (void)madvise(x, bytes, MADV_HUGEPAGE);
+    for (size_t i = 0; i < BUFFER_FLOATS; i++)
+        x[i] = (float)(i * 7919 % 1000) * 1e-3f - 0.5f;
+    return x;
+}
+
+int main(int argc, char **argv) {
+    const char *only_tier = argc > 1 ? argv[1] : NULL, *kernel = argc > 2 ? argv[2] : NULL;
+    in = new_buffer();
+    weights = new_buffer();
+    packed = new_buffer();
+    out = new_buffer();
+    for (size_t i = 0; kernels_tier_name(i); i++) {
+        const char *name = kernels_tier_name(i), *reason = NULL;
+        const kernels *k = kernels_find(name, &reason);
+        if (only_tier && strcmp(only_tier, name) != 0)
+            continue;
+        if (k)
+            measure_tier(k, kernel);
+        else
+            printf("%-12s does not run here: %s\n", name, reason);
+    }
+    return 0;
+}
