@@ -14,6 +14,7 @@ import regex
 from tokenizers import Regex, normalizers
 
 CODES = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+# The order of enum unicode_class in src/text/unicode.h.
 CLASSES = ["PY_LETTER", "PY_NUMBER", "PY_SPACE", "PY_WHITE", "PY_WORD", "PY_CASED", "PY_IGNORABLE",
            "PY_NEWER", "HF_LETTER", "HF_NUMBER", "HF_SPACE", "HF_WORD", "HF_MARK", "HF_NEWER"]
 
@@ -89,9 +90,7 @@ def write_classes(sets):
         if bits != last:
             runs.append((c, bits))
             last = bits
-    for i, name in enumerate(CLASSES):
-        print(f"#define {name} 0x{1 << i:x}u")
-    print("\nstatic const class_run class_runs[] = {")
+    print("static const class_run class_runs[] = {")
     for i in range(0, len(runs), 6):
         print("    " + " ".join(f"{{0x{c:x}, 0x{b:x}}}," for c, b in runs[i:i + 6]))
     print("};")

@@ -33,18 +33,28 @@ static ken_status check_depth(const char *text, size_t size, const char *where, 
     return KEN_OK;
 }
 
-ken_status doc_parse(const char *text, size_t size, const char *where, json_t **out,
-                     ken_error *err) {
+static ken_status parse(const char *text, size_t size, size_t flags, const char *where,
+                        json_t **out, ken_error *err) {
     *out = NULL;
     TRY(check_depth(text, size, where, err));
     json_error_t reason;
-    *out =
-        json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &reason);
+    *out = json_loadb(text, size, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
+                      &reason);
     if (!*out)
         return error_at(err, KEN_BAD_FORMAT, reason.position,
                         "'%s' is not valid JSON: line %d, column %d: %s", where, reason.line,
                         reason.column, reason.text);
     return KEN_OK;
+}
+
+ken_status doc_parse(const char *text, size_t size, const char *where, json_t **out,
+                     ken_error *err) {
+    return parse(text, size, 0, where, out, err);
+}
+
+ken_status doc_parse_reals(const char *text, size_t size, const char *where, json_t **out,
+                           ken_error *err) {
+    return parse(text, size, JSON_DECODE_INT_AS_REAL, where, out, err);
 }
 
 ken_status doc_read(const char *path, size_t max_bytes, json_t **out, ken_error *err) {

@@ -14,6 +14,10 @@
 /* Frees with json_decref. `where` appears in messages only. */
 KEN_MUST_CHECK ken_status doc_parse(const char *text, size_t size, const char *where, json_t **out,
                                     ken_error *err);
+/* As doc_parse, but integers become reals, so that they may have any size: tokenizer_config.json
+ * says 10^30 for "no limit". */
+KEN_MUST_CHECK ken_status doc_parse_reals(const char *text, size_t size, const char *where,
+                                          json_t **out, ken_error *err);
 /* Reads a file of at most `max_bytes`. */
 KEN_MUST_CHECK ken_status doc_read(const char *path, size_t max_bytes, json_t **out,
                                    ken_error *err);
