@@ -98,7 +98,7 @@ static ken_status mark_done(embed_job *job, ken_error *err) {
 }
 
 static ken_status finish_file(embed_job *job, ken_error *err) {
-    char *joined = arena_printf(&job->memory, "%s/joined.parquet.tmp", job->parts_dir);
+    char *joined = arena_printf(&job->memory, "%s/joined.parquet", job->parts_dir);
     if (!joined)
         return error_no_memory(err, PATH_MAX);
     ken_status status = join_to(job, joined, err);
