@@ -224,16 +224,34 @@ static void gemm_f32(const gemm_f32_args *g) {
     }
 }
 
+/* Some columns of a panel, side by side: packed[i * NR + j] = w[j][i]. */
+static void pack_columns(const float *w, size_t ldw, size_t columns, size_t k, float *packed) {
+    size_t i = 0;
+    for (; columns == VEC_LANES && i + VEC_LANES <= k; i += VEC_LANES) {
+        vf x[VEC_LANES];
+        UNROLL
+        for (size_t j = 0; j < VEC_LANES; j++)
+            x[j] = vf_load(w + j * ldw + i);
+        vf_transpose(x);
+        UNROLL
+        for (size_t j = 0; j < VEC_LANES; j++)
+            vf_store(packed + (i + j) * NR, x[j]);
+    }
+    for (; i < k; i++) {
+        for (size_t j = 0; j < columns; j++)
+            packed[i * NR + j] = w[j * ldw + i];
+        for (size_t j = columns; j < VEC_LANES; j++)
+            packed[i * NR + j] = 0.0f;
+    }
+}
+
 static void gemm_f32_pack(const float *w, size_t ldw, size_t n, size_t k, float *packed) {
     for (size_t n0 = 0; n0 < n; n0 += NR, packed += NR * k) {
-        size_t columns = min_size(NR, n - n0);
-        for (size_t j = 0; j < columns; j++) {
-            const float *from = w + (n0 + j) * ldw;
-            for (size_t i = 0; i < k; i++)
-                packed[i * NR + j] = from[i];
+        for (size_t j = 0; j < NR; j += VEC_LANES) {
+            size_t columns = n > n0 + j ? min_size(VEC_LANES, n - n0 - j) : 0;
+            const float *from = columns ? w + (n0 + j) * ldw : w;
+            pack_columns(from, ldw, columns, k, packed + j);
         }
-        for (size_t i = 0; columns < NR && i < k; i++)
-            memset(packed + i * NR + columns, 0, (NR - columns) * sizeof(float));
     }
 }
 

@@ -73,6 +73,21 @@ VEC vf vf_pow2(vf x) {
 VEC vf vf_keep(vf x, size_t n, vf fill) {
     return _mm256_blendv_ps(fill, x, _mm256_castsi256_ps(vi_first(n)));
 }
+VEC void vf_transpose(vf x[VEC_LANES]) {
+    vf y[VEC_LANES];
+    for (int i = 0; i < 4; i++) { /* 4 x 4 blocks */
+        y[i] = _mm256_permute2f128_ps(x[i], x[i + 4], 0x20);
+        y[i + 4] = _mm256_permute2f128_ps(x[i], x[i + 4], 0x31);
+    }
+    for (int i = 0; i < 8; i += 4) { /* inside of each block */
+        vf a = _mm256_unpacklo_ps(y[i], y[i + 1]), b = _mm256_unpackhi_ps(y[i], y[i + 1]);
+        vf c = _mm256_unpacklo_ps(y[i + 2], y[i + 3]), d = _mm256_unpackhi_ps(y[i + 2], y[i + 3]);
+        x[i] = _mm256_shuffle_ps(a, c, 0x44);
+        x[i + 1] = _mm256_shuffle_ps(a, c, 0xee);
+        x[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+        x[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
+    }
+}
 VEC float vf_sum(vf x) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -73,6 +73,29 @@ VEC vf vf_pow2(vf x) {
 VEC vf vf_keep(vf x, size_t n, vf fill) {
     return _mm512_mask_blend_ps(first_lanes(n), fill, x);
 }
+VEC void vf_transpose(vf x[VEC_LANES]) {
+    vf y[VEC_LANES], z[VEC_LANES];
+    for (int i = 0; i < 16; i += 4) { /* inside of each 4 x 4 block */
+        vf a = _mm512_unpacklo_ps(x[i], x[i + 1]), b = _mm512_unpackhi_ps(x[i], x[i + 1]);
+        vf c = _mm512_unpacklo_ps(x[i + 2], x[i + 3]), d = _mm512_unpackhi_ps(x[i + 2], x[i + 3]);
+        y[i] = _mm512_shuffle_ps(a, c, 0x44);
+        y[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+        y[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+        y[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+    }
+    for (int i = 0; i < 4; i++) { /* the 4 x 4 blocks: y[4 r + i] holds block row r */
+        z[i] = _mm512_shuffle_f32x4(y[i], y[i + 4], 0x88);
+        z[i + 4] = _mm512_shuffle_f32x4(y[i], y[i + 4], 0xdd);
+        z[i + 8] = _mm512_shuffle_f32x4(y[i + 8], y[i + 12], 0x88);
+        z[i + 12] = _mm512_shuffle_f32x4(y[i + 8], y[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        x[i] = _mm512_shuffle_f32x4(z[i], z[i + 8], 0x88);
+        x[i + 8] = _mm512_shuffle_f32x4(z[i], z[i + 8], 0xdd);
+        x[i + 4] = _mm512_shuffle_f32x4(z[i + 4], z[i + 12], 0x88);
+        x[i + 12] = _mm512_shuffle_f32x4(z[i + 4], z[i + 12], 0xdd);
+    }
+}
 VEC float vf_sum(vf x) {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

@@ -77,6 +77,13 @@ VEC vf vf_pow2(vf x) {
 VEC vf vf_keep(vf x, size_t n, vf fill) {
     return vbslq_f32(first_lanes(n), x, fill);
 }
+VEC void vf_transpose(vf x[VEC_LANES]) {
+    float32x4x2_t a = vtrnq_f32(x[0], x[1]), b = vtrnq_f32(x[2], x[3]);
+    x[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+    x[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+    x[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+    x[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
 VEC float vf_sum(vf x) {
     return vaddvq_f32(x);
 }

@@ -8,6 +8,7 @@
  *   rest reads as zero. vf_min and vf_max give their second argument when either is a NaN.
  *   vf_round: to the nearest integer. vf_pow2: 2^x for integral x in -127 .. 128, where 2^-127 is 0
  *   and 2^128 is infinity. vf_keep: the first n lanes of x, `fill` in the others.
+ *   vf_transpose: lane j of x[i] and lane i of x[j] change places.
  *   vi_load_u8, vi_store_u8: VEC_LANES bytes, the store clips to 0 .. 255.
  *   vi_load_rgb: VEC_LANES / 4 three-byte pixels, four lanes each, the fourth zero; may read up to
  *   VEC_RGB_BYTES bytes. vi_spread4(p): each of VEC_LANES / 4 values in four lanes; vi_spread2
@@ -93,6 +94,12 @@ VEC vf vf_keep(vf x, size_t n, vf fill) {
     for (size_t i = n; i < VEC_LANES; i++)
         x[i] = fill[i];
     return x;
+}
+VEC void vf_transpose(vf x[VEC_LANES]) {
+    vf y[VEC_LANES];
+    for (int i = 0; i < VEC_LANES; i++)
+        y[i] = (vf){x[0][i], x[1][i], x[2][i], x[3][i]};
+    memcpy(x, y, sizeof y);
 }
 VEC float vf_sum(vf x) {
     return (x[0] + x[2]) + (x[1] + x[3]);
