@@ -22,12 +22,13 @@ typedef struct tar_sample {
 
 typedef struct tar_reader tar_reader;
 
-/* Plain or compressed (gzip, zstd, xz). Fields larger than max_field_bytes are errors of their
- * sample. */
+/* Plain or compressed (gzip, bzip2, zstd, xz). */
 KEN_MUST_CHECK ken_status tar_open(const char *path, size_t max_field_bytes, tar_reader **out,
                                    ken_error *err);
-/* The next sample, valid until the next call; *more is false at the end. After an error (a
- * truncated shard) the samples already given stand, and the reader is at its end. */
+/* The next sample, valid until the next call; *more is false at the end. A sample with a field of
+ * more than max_field_bytes is KEN_TOO_LARGE with *more true: it has its key and no fields, and the
+ * reader goes on behind it. After any other error (a truncated shard) the samples already given
+ * stand, and the reader is at its end. */
 KEN_MUST_CHECK ken_status tar_next(tar_reader *r, tar_sample *sample, bool *more, ken_error *err);
 void tar_close(tar_reader *r);
 
