@@ -148,7 +148,8 @@ def vit(width, head_width, image_size, patch_size, **extra):
 
 
 def text(width, heads, context_length, **extra):
-    return dict(context_length=context_length, vocab_size=openclip.VOCAB_SIZE, width=width,
+    vocab_size = len(tokenizer_files.clip_vocabulary())
+    return dict(context_length=context_length, vocab_size=vocab_size, width=width,
                 heads=heads, layers=2) | extra
 
 
@@ -217,10 +218,11 @@ def make_open_clip(name, out, seed):
     openclip.save(model, config, out, preprocess)
 
     text_cfg, image_size = config["text_cfg"], config["vision_cfg"]["image_size"]
+    tokenizer_files.save_clip(out, text_cfg["context_length"])
     height, width = image_size if isinstance(image_size, list) else (image_size, image_size)
     is_resnet = name.startswith("open_clip_rn")
     generator = np.random.default_rng(seed)
-    end = text_cfg.get("eos_id", openclip.VOCAB_SIZE - 1)
+    end = text_cfg.get("eos_id", text_cfg["vocab_size"] - 1)
     ids, lengths = make_ids(generator, text_cfg["context_length"], end - 1, end,
                             pad=text_cfg.get("pad_id", 0), begin=end - 1, batch=2 if is_resnet else BATCH)
     pixels = make_pixels(generator, height, width, 2 if is_resnet else BATCH)

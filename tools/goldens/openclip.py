@@ -12,7 +12,6 @@ from .capture import Trace, nhwc, normalise, unit_length
 from .weights import randomize
 
 MEAN, STD = list(open_clip.OPENAI_DATASET_MEAN), list(open_clip.OPENAI_DATASET_STD)
-VOCAB_SIZE = 90  # ids come from the goldens, so the tokenizer's 49,408 rows are not needed
 
 
 def build(model_cfg, seed, dtype=torch.float32):
