@@ -50,17 +50,24 @@ static ken_status put_picture(report_page *p, uint32_t index, buf *out, ken_erro
     return status;
 }
 
-/* What stands under the picture: a label that says otherwise, or what came closest. */
+/* What stands under the picture: what came closest, and a label that says otherwise. */
 static ken_status put_note(const report_page *p, const placement *at, size_t group, buf *out,
                            ken_error *err) {
-    char text[256];
-    if (report_is_wrong(p, at->sample, group))
-        snprintf(text, sizeof text, "label: %.200s", p->options->labels->of_sample[at->sample]);
-    else if (group + 1 == p->plan.n_groups)
-        snprintf(text, sizeof text, "closest: %.200s", report_group_name(p, at->category));
-    else
+    bool none = group + 1 == p->plan.n_groups, wrong = report_is_wrong(p, at->sample, group);
+    if (!none && !wrong)
         return KEN_OK;
+    char text[512];
+    snprintf(text, sizeof text, "%s%.200s%s%s%.200s", none ? "closest: " : "",
+             none ? report_group_name(p, at->category) : "", none && wrong ? " · " : "",
+             wrong ? "label: " : "", wrong ? p->options->labels->of_sample[at->sample] : "");
     return PUT(out, err, "note", slot_text("text", text));
+}
+
+/* The class of a card: in a wrong place, or left out although its label is a category. */
+static const char *card_mark(const report_page *p, const placement *at, size_t group) {
+    if (!report_is_wrong(p, at->sample, group))
+        return "";
+    return group + 1 == p->plan.n_groups ? " missed" : " wrong";
 }
 
 static void put_reason(report_page *p, const placement *at, size_t group, buf *out) {
@@ -95,8 +102,7 @@ static ken_status put_card(report_page *p, const placement *at, size_t group, ke
     if (status == KEN_OK)
         status = put_note(p, at, group, &note, err);
     if (status == KEN_OK)
-        status = PUT(p->out, err, "card",
-                     slot_text("mark", report_is_wrong(p, at->sample, group) ? " wrong" : ""),
+        status = PUT(p->out, err, "card", slot_text("mark", card_mark(p, at, group)),
                      slot_count("index", index), slot_buf("reason", &reason),
                      slot_buf("picture", &picture), score_slot(p, at->score),
                      slot_text("file", file_name(p->results->samples->ids[at->sample])),

@@ -16,7 +16,7 @@
     for (const section of document.querySelectorAll(".category")) {
       let n = 0;
       for (const card of section.querySelectorAll(".card")) {
-        const fits = (!text || names[card.dataset.i].includes(text)) && (!only || card.classList.contains("wrong"));
+        const fits = (!text || names[card.dataset.i].includes(text)) && (!only || card.matches(".wrong, .missed"));
         card.hidden = !fits;
         n += fits;
       }
@@ -62,7 +62,8 @@
     current = card;
     const [id, label, verdicts] = data.images[card.dataset.i];
     one("#sheet-name").textContent = id;
-    one(".sheet-reason").textContent = (label ? `Label: ${label}. ` : "") + (card.firstElementChild.title || "");
+    const reason = card.firstElementChild.title;
+    one(".sheet-reason").textContent = (label ? `Label: ${label}. ` : "") + reason.charAt(0).toUpperCase() + reason.slice(1) + ".";
     const picture = one("img", card);
     one(".sheet-picture").replaceChildren(picture ? picture.cloneNode() : "");
     const rows = verdicts.map(([category, score, result]) => {
