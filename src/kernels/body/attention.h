@@ -25,16 +25,17 @@ static void pack_values(const attention_f32_args *t, float *packed) {
  */
 static void multiply_wide(const float *a, size_t lda, size_t rows, size_t k, const float *b,
                           size_t n, const float *scales, float *out, size_t ldo) {
-    row_sums sums;
-    for (size_t n0 = 0; n0 < n; n0 += NR * GROUP_MAX) {
-        size_t columns = min_size(NR * GROUP_MAX, n - n0);
-        multiply_rows(a, lda, rows, k, b + n0 * k, columns, &sums);
+    _Alignas(64) float sums[GEMM_MR * NR];
+    for (size_t n0 = 0; n0 < n; n0 += NR) {
+        size_t columns = min_size(NR, n - n0);
+        multiply_panel(
+            &(tile_args){.a = a, .lda = lda, .b = b + n0 * k, .k = k, .next = a, .sums = sums},
+            rows, columns);
         for (size_t i = 0; i < rows; i++) {
             vf scale = vf_set1(scales ? scales[i] : 1.0f);
-            for (size_t j = 0; j < columns; j += VEC_LANES) {
-                vf y = vf_mul(vf_load(sums.acc[j / NR] + i * NR + j % NR), scale);
-                vf_store_some(out + i * ldo + n0 + j, y, columns - j);
-            }
+            float *to = out + i * ldo + n0;
+            for (size_t j = 0; j < columns; j += VEC_LANES)
+                vf_store_some(to + j, vf_mul(vf_load(sums + i * NR + j), scale), columns - j);
         }
     }
 }

@@ -1,11 +1,10 @@
 /* kernels/body/gemm.h: matrix product with packed weights.
  *
- * A tile of GEMM_MR rows by NR = GEMM_NV * VEC_LANES columns is held in registers. Panels of B are
- * taken in groups that fit the level 2 cache; all rows of A pass by a group before the next one is
- * touched. A's rows are copied KC columns at a time into a block of fixed stride, because rows that
- * are a multiple of 4096 bytes apart would share the sets of the level 1 cache. The sums between
- * two such blocks rest in a buffer, which loses no bit: every element is one chain of multiply-adds
- * over ascending k, whatever m, n, the tile's height or the group. */
+ * A tile of GEMM_MR rows by NR = GEMM_NV * VEC_LANES columns is held in registers while all of k
+ * passes. Panels of B are taken in groups that fit the level 2 cache; all rows of A pass by a group
+ * before the next one is touched. A is read where it lies: copying it costs more than the cache
+ * conflicts of rows that are a multiple of 4096 bytes apart. Every element is one chain of
+ * multiply-adds over ascending k, whatever m, n, the tile's height or the group. */
 #ifndef KEN_KERNELS_BODY_GEMM_H
 #define KEN_KERNELS_BODY_GEMM_H
 
@@ -13,12 +12,9 @@
 
 enum {
     NR = GEMM_NV * VEC_LANES,
-    KC = 256,
     LINE = 16,                       /* floats in a cache line */
     NEXT_ROWS = GEMM_MR > 4 ? 8 : 4, /* GEMM_MR, rounded up to a power of two */
-    A_STRIDE = KC + 16,              /* the 16 spread the rows over the cache's sets */
-    GROUP_MAX = 8,                   /* panels in a group */
-    B_AHEAD = 16,                    /* prefetch distance in k */
+    B_AHEAD = 32,                    /* prefetch distance in k */
 };
 
 VEC size_t div_up(size_t a, size_t b) {
@@ -31,33 +27,31 @@ VEC size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Operands of a tile: acc[i][j] += sum over k < kc of a[i][k] * b[k][j]. `next` is the block of A
- * that is needed after this one, in rows of `ld_next`; reading it from far away takes time, so that
- * it is asked for, a line per k, while this one is computed. */
+/* sums[i][j] = sum over k of a[i][k] * b[k][j], rows of `sums` NR apart. `next` is what will be
+ * read of A after this, in rows lda apart too: it is asked for, a line per k, in good time. */
 typedef struct tile_args {
-    const float *a; /* rows A_STRIDE apart */
+    const float *a;
+    size_t lda;
     const float *b;
-    size_t kc;
-    float *acc; /* rows NR apart */
+    size_t k;
     const float *next;
-    size_t ld_next;
+    float *sums;
 } tile_args;
 
 /* `mr` rows and `nv` vectors of columns, both constants at every call. */
 VEC void tile(size_t mr, size_t nv, const tile_args *t) {
     const float *a = t->a, *b = t->b, *next = t->next;
-    float *acc = t->acc;
-    size_t kc = t->kc, ld_next = t->ld_next;
+    size_t lda = t->lda;
     vf c[GEMM_MR][GEMM_NV];
     UNROLL
     for (size_t i = 0; i < mr; i++) {
         UNROLL
         for (size_t v = 0; v < nv; v++)
-            c[i][v] = vf_load(acc + i * NR + v * VEC_LANES);
+            c[i][v] = vf_zero();
     }
-    for (size_t k = 0; k < kc; k++) {
+    for (size_t k = 0; k < t->k; k++) {
         vf row[GEMM_NV];
-        __builtin_prefetch(next + k % NEXT_ROWS * ld_next + k / NEXT_ROWS * LINE, 0, 2);
+        __builtin_prefetch(next + k % NEXT_ROWS * lda + k / NEXT_ROWS * LINE, 0, 2);
         UNROLL
         for (size_t j = 0; j < nv * VEC_LANES; j += LINE)
             __builtin_prefetch(b + B_AHEAD * NR + j);
@@ -66,7 +60,7 @@ VEC void tile(size_t mr, size_t nv, const tile_args *t) {
             row[v] = vf_load(b + v * VEC_LANES);
         UNROLL
         for (size_t i = 0; i < mr; i++) {
-            vf x = vf_set1(a[i * A_STRIDE + k]);
+            vf x = vf_set1(a[i * lda + k]);
             UNROLL
             for (size_t v = 0; v < nv; v++)
                 c[i][v] = vf_fma(x, row[v], c[i][v]);
@@ -77,7 +71,7 @@ VEC void tile(size_t mr, size_t nv, const tile_args *t) {
     for (size_t i = 0; i < mr; i++) {
         UNROLL
         for (size_t v = 0; v < nv; v++)
-            vf_store(acc + i * NR + v * VEC_LANES, c[i][v]);
+            vf_store(t->sums + i * NR + v * VEC_LANES, c[i][v]);
     }
 }
 
@@ -118,34 +112,9 @@ static tile_fn *const tiles[GEMM_MR][GEMM_NV] = {
 #endif
 };
 
-/* The sums of some rows, panel by panel: element (i, j) of panel p is acc[p][i * NR + j]. */
-typedef struct row_sums {
-    _Alignas(64) float acc[GROUP_MAX][GEMM_MR * NR];
-} row_sums;
-
-/* Up to GEMM_MR rows of A times up to GROUP_MAX panels of B, of which `n` columns are wanted. */
-static void multiply_rows(const float *a, size_t lda, size_t rows, size_t k, const float *b,
-                          size_t n, row_sums *sums) {
-    _Alignas(64) float block[GEMM_MR * A_STRIDE];
-    size_t n_panels = div_up(n, NR);
-    size_t last_nv = div_up(n - (n_panels - 1) * NR, VEC_LANES);
-    for (size_t p = 0; p < n_panels; p++)
-        memset(sums->acc[p], 0, rows * NR * sizeof(float));
-    for (size_t k0 = 0; k0 < k; k0 += KC) {
-        size_t kc = min_size(KC, k - k0);
-        for (size_t i = 0; i < rows; i++)
-            memcpy(block + i * A_STRIDE, a + i * lda + k0, kc * sizeof(float));
-        const float *next = k0 + KC < k ? a + k0 + KC : a + rows * lda;
-        for (size_t p = 0; p < n_panels; p++) {
-            size_t nv = p + 1 < n_panels ? GEMM_NV : last_nv;
-            tiles[rows - 1][nv - 1](&(tile_args){.a = block,
-                                                 .b = b + (p * k + k0) * NR,
-                                                 .kc = kc,
-                                                 .acc = sums->acc[p],
-                                                 .next = p ? block : next,
-                                                 .ld_next = p ? A_STRIDE : lda});
-        }
-    }
+/* Up to GEMM_MR rows of A times a panel of B of which `n` columns are wanted. */
+VEC void multiply_panel(const tile_args *t, size_t rows, size_t n) {
+    tiles[rows - 1][div_up(n, VEC_LANES) - 1](t);
 }
 
 /* Rows are spread evenly over the tiles: 50 rows are 8 + 6 x 7, not 6 x 8 + 2. */
@@ -174,11 +143,11 @@ VEC vf epilogue(gemm_epilogue what, vf y, vf residual) {
 }
 
 /* One row of one panel; `what` is a constant at every call. */
-VEC void finish_row(gemm_epilogue what, const float *acc, const float *bias, const float *residual,
+VEC void finish_row(gemm_epilogue what, const float *sums, const float *bias, const float *residual,
                     float *c, size_t n) {
     bool adds = what == GEMM_ADD || what == GEMM_ADD_RELU;
     for (size_t j = 0; j < n; j += VEC_LANES) {
-        vf y = vf_load(acc + j);
+        vf y = vf_load(sums + j);
         y = bias ? vf_add(y, vf_load_some(bias + j, n - j)) : y;
         vf before = adds ? vf_load_some(residual + j, n - j) : vf_zero();
         vf_store_some(c + j, epilogue(what, y, before), n - j);
@@ -186,14 +155,14 @@ VEC void finish_row(gemm_epilogue what, const float *acc, const float *bias, con
 }
 
 /* The tile's rows m0 .. m0 + rows, columns n0 .. n0 + n, n <= NR. */
-static void finish_tile(const gemm_f32_args *g, const float *acc, size_t m0, size_t rows, size_t n0,
-                        size_t n) {
+static void finish_tile(const gemm_f32_args *g, const float *sums, size_t m0, size_t rows,
+                        size_t n0, size_t n) {
 #define FINISH(what)                                                                               \
     case what:                                                                                     \
-        finish_row(what, acc, bias, residual, c, n);                                               \
+        finish_row(what, sums, bias, residual, c, n);                                              \
         break
     const float *bias = g->bias ? g->bias + n0 : NULL;
-    for (size_t i = 0; i < rows; i++, acc += NR) {
+    for (size_t i = 0; i < rows; i++, sums += NR) {
         const float *residual = g->residual ? g->residual + (m0 + i) * g->ldr + n0 : NULL;
         float *c = g->c + (m0 + i) * g->ldc + n0;
         switch (g->epilogue) {
@@ -209,19 +178,31 @@ static void finish_tile(const gemm_f32_args *g, const float *acc, size_t m0, siz
 #undef FINISH
 }
 
+/* Some rows times a group of panels: columns n0 .. n0 + n. */
+static void multiply_group(const gemm_f32_args *g, size_t m0, size_t rows, size_t n0, size_t n) {
+    _Alignas(64) float sums[GEMM_MR * NR];
+    const float *a = g->a + m0 * g->lda;
+    for (size_t j = 0; j < n; j += NR) {
+        size_t columns = min_size(NR, n - j);
+        multiply_panel(&(tile_args){.a = a,
+                                    .lda = g->lda,
+                                    .b = g->b + (n0 + j) * g->k,
+                                    .k = g->k,
+                                    .next = j ? a : a + rows * g->lda,
+                                    .sums = sums},
+                       rows, columns);
+        finish_tile(g, sums, m0, rows, n0 + j, columns);
+    }
+}
+
 static void gemm_f32(const gemm_f32_args *g) {
-    row_sums sums;
     size_t panel_bytes = max_size(NR * g->k * sizeof(float), 1);
-    size_t group = max_size(1, min_size(GROUP_MAX, GEMM_GROUP_BYTES / panel_bytes));
-    for (size_t n0 = 0; n0 < g->n; n0 += group * NR) {
-        size_t n = min_size(group * NR, g->n - n0);
+    size_t group = max_size(1, GEMM_GROUP_BYTES / panel_bytes) * NR;
+    for (size_t n0 = 0; n0 < g->n; n0 += group)
         for (size_t m0 = 0, rows; m0 < g->m; m0 += rows) {
             rows = next_tile_rows(g->m - m0);
-            multiply_rows(g->a + m0 * g->lda, g->lda, rows, g->k, g->b + n0 * g->k, n, &sums);
-            for (size_t j = 0; j < n; j += NR)
-                finish_tile(g, sums.acc[j / NR], m0, rows, n0 + j, min_size(NR, n - j));
+            multiply_group(g, m0, rows, n0, min_size(group, g->n - n0));
         }
-    }
 }
 
 /* Some columns of a panel, side by side: packed[i * NR + j] = w[j][i]. */
