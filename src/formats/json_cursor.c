@@ -122,7 +122,7 @@ static bool is_plain(uint8_t c) {
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-bool json_string(json_cursor *cursor, char *out, size_t *n) {
+bool json_read_string(json_cursor *cursor, char *out, size_t *n) {
     if (!json_expect(cursor, '"', "expected a string"))
         return false;
     size_t used = 0;
@@ -188,7 +188,7 @@ static bool word(json_cursor *cursor, const char *text) {
     return true;
 }
 
-bool json_null(json_cursor *cursor) {
+bool json_read_null(json_cursor *cursor) {
     skip_space(cursor);
     return word(cursor, "null");
 }
@@ -222,7 +222,7 @@ static bool skip_number(json_cursor *cursor) {
 static bool skip_scalar(json_cursor *cursor) {
     int c = peek(cursor);
     if (c == '"')
-        return json_string(cursor, NULL, NULL);
+        return json_read_string(cursor, NULL, NULL);
     if (c == '-' || (c >= '0' && c <= '9'))
         return skip_number(cursor);
     if (word(cursor, "true") || word(cursor, "false") || word(cursor, "null"))
@@ -231,7 +231,7 @@ static bool skip_scalar(json_cursor *cursor) {
 }
 
 static bool skip_key(json_cursor *cursor) {
-    return json_string(cursor, NULL, NULL) && json_expect(cursor, ':', "expected ':' after a key");
+    return json_read_string(cursor, NULL, NULL) && json_expect(cursor, ':', "expected ':' after a key");
 }
 
 bool json_skip(json_cursor *cursor) {

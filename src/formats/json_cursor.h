@@ -24,11 +24,11 @@ bool json_next_is(json_cursor *cursor, char c);
 bool json_expect(json_cursor *cursor, char c, const char *problem);
 /* A string, decoded to UTF-8 with a final NUL. `out` must have room for as many bytes as the string
  * takes in the text, quotes included; NULL only checks it. NUL characters in it are an error. */
-bool json_string(json_cursor *cursor, char *out, size_t *n);
+bool json_read_string(json_cursor *cursor, char *out, size_t *n);
 /* An integer of 0 to 2^64 - 1, without sign, fraction or exponent. */
 bool json_uint(json_cursor *cursor, uint64_t *out);
 /* null, if it is next. */
-bool json_null(json_cursor *cursor);
+bool json_read_null(json_cursor *cursor);
 /* Any value, at most 128 levels deep. */
 bool json_skip(json_cursor *cursor);
 /* Nothing but whitespace may follow. */

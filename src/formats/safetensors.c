@@ -71,7 +71,7 @@ static ken_status bad_json(const header *h, ken_error *err) {
  */
 static ken_status scratch_string(header *h, char **out, size_t *n, ken_error *err) {
     *out = h->out->text + h->text_used;
-    return json_string(&h->cursor, *out, n) ? KEN_OK : bad_json(h, err);
+    return json_read_string(&h->cursor, *out, n) ? KEN_OK : bad_json(h, err);
 }
 
 static ken_status parse_dtype(header *h, raw_entry *raw, ken_error *err) {
