@@ -55,7 +55,8 @@ static void put_bar(buf *out, const embed_progress *p) {
 void progress_show(void *context, const embed_progress *p) {
     progress_view *view = context;
     double interval = view->bar ? bar_seconds : line_seconds;
-    if ((!view->bar && !view->lines) || p->seconds - view->shown < interval)
+    bool last = view->bar && p->n_total && p->n_done == p->n_total;
+    if ((!view->bar && !view->lines) || (!last && p->seconds - view->shown < interval))
         return;
     view->shown = p->seconds;
     buf line;

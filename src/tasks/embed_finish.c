@@ -4,7 +4,6 @@
 #include "tasks/embed_job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,15 +41,6 @@ static ken_status write_errors(embed_job *job, ken_error *err) {
 
 /* ---- one file ----------------------------------------------------------------------------------
  */
-
-static ken_status sync_file(const char *path, ken_error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return output_error(err, errno, "open", path);
-    ken_status status = fsync(fd) == 0 ? KEN_OK : output_error(err, errno, "sync", path);
-    close(fd);
-    return status;
-}
 
 static ken_status check_rows(const char *path, uint64_t expected, ken_error *err) {
     table_reader *r;
@@ -104,8 +94,6 @@ static ken_status finish_file(embed_job *job, ken_error *err) {
     ken_status status = join_to(job, joined, err);
     if (status == KEN_OK)
         status = check_rows(joined, job->report->n_rows, err);
-    if (status == KEN_OK)
-        status = sync_file(joined, err);
     if (status != KEN_OK) {
         unlink(joined);
         return status;
