@@ -6,7 +6,6 @@
 #include "base/sys.h"
 #include "base/utf8.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -126,23 +125,45 @@ void duck_close(duck_session *s) {
 /* ---- statements -------------------------------------------------------------------------------
  */
 
+/* Our messages begin in lower case; names of things ("BYTE_STREAM_SPLIT", "TProtocol") stay. */
+static char first_letter(const char *reason) {
+    size_t n = strspn(reason + 1, "abcdefghijklmnopqrstuvwxyz");
+    bool is_word = reason[n + 1] == ' ' || reason[n + 1] == ':' || reason[n + 1] == '\0';
+    return is_word && *reason >= 'A' && *reason <= 'Z' ? (char)(*reason - 'A' + 'a') : *reason;
+}
+
+/* DuckDB's reason without its advice and its list of options, as one line. */
+static void put_reason(buf *out, const char *reason) {
+    while (*reason && *reason != '\n' && strncmp(reason, "Possible", 8) != 0) {
+        size_t n = strcspn(reason, "\n");
+        const char *next = reason + n + (reason[n] == '\n');
+        if (strncmp(reason, "Original Line", 13) != 0) {
+            while (n > 1 && (reason[n - 1] == '.' || reason[n - 1] == ' '))
+                n--;
+            buf_printf(out, "%s%.*s", out->size ? ", " : "", (int)(n < 400 ? n : 400), reason);
+        }
+        reason = next;
+    }
+}
+
 ken_status duck_fail(duckdb_error_type type, const char *reason, const char *doing,
                      ken_error *err) {
     ken_status status = type == DUCKDB_ERROR_OUT_OF_MEMORY ? KEN_NO_MEMORY
                         : type == DUCKDB_ERROR_IO          ? KEN_IO
                                                            : KEN_BAD_FORMAT;
-    if (!reason)
-        reason = "unknown reason";
     /* "Invalid Input Error: No magic bytes ..." -> "no magic bytes ..." */
-    const char *colon = strstr(reason, "Error: ");
+    const char *colon = reason ? strstr(reason, "Error: ") : NULL;
     if (colon && colon - reason < 40)
         reason = colon + strlen("Error: ");
-    size_t n = strcspn(reason, "\n");
-    while (n > 0 && (reason[n - 1] == '.' || reason[n - 1] == ' '))
-        n--;
-    int shown = n > 400 ? 400 : (int)n;
-    return error_set(err, status, "could not %s: %c%.*s", doing, tolower((unsigned char)*reason),
-                     shown > 0 ? shown - 1 : 0, *reason ? reason + 1 : reason);
+    if (!reason || !*reason)
+        reason = "unknown reason";
+    buf text;
+    buf_init(&text, 600);
+    put_reason(&text, reason);
+    error_set(err, status, "could not %s: %c%s", doing, first_letter(reason),
+              text.size > 1 ? text.data + 1 : "");
+    buf_free(&text);
+    return status;
 }
 
 ken_status duck_query(const duck_session *s, const char *sql, const char *doing,

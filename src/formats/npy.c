@@ -64,9 +64,8 @@ ken_status npy_write(const char *path, ken_dtype dtype, int rank, const int64_t 
             return error_set(err, KEN_TOO_LARGE, "'%s': the array is too large", path);
     buf bytes;
     buf_init(&bytes, SIZE_MAX / 2);
-    npy_put_header(&bytes, dtype, rank, shape);
     ken_status status = KEN_OK;
-    if (!buf_append(&bytes, data, size))
+    if (!npy_put_header(&bytes, dtype, rank, shape) || !buf_append(&bytes, data, size))
         status = error_no_memory(err, size);
     if (status == KEN_OK)
         status = file_write_atomic(path, bytes.data, bytes.size, err);

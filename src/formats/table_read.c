@@ -9,6 +9,7 @@
 
 typedef struct column {
     const char *name;
+    const char *expression;
     table_type type;
     int width;            /* of vectors, when the first chunk's are of one width; else 0 */
     duckdb_vector vector; /* of the chunk in hand */
@@ -26,7 +27,8 @@ struct table_reader {
     size_t n_columns;
     table_metadata *metadata;
     size_t n_metadata;
-    const char *doing; /* "read 'a.parquet'" */
+    const char *doing;      /* "read 'a.parquet'" */
+    const char *source_sql; /* of Parquet files */
     arena memory;
 };
 
@@ -67,7 +69,8 @@ static ken_status choose_columns(table_reader *r, const source_columns *have,
         const source_column *from = names ? find_column(have, names[i]) : &have->items[i];
         if (!from)
             return no_such_column(have, names[i], r->doing, err);
-        r->columns[i] = (column){.name = from->name, .type = from->type};
+        r->columns[i] =
+            (column){.name = from->name, .expression = from->expression, .type = from->type};
         buf_printf(sql, "%s%s", i ? ", " : "", from->expression);
     }
     return KEN_OK;
@@ -151,6 +154,35 @@ static int common_width(const column *c, size_t n_rows) {
     return width <= INT32_MAX ? (int)width : 0;
 }
 
+/* DuckDB says what is wrong with a page, but not of which column: read each by itself, in a session
+ * of its own because an internal error makes a session unusable. */
+static ken_status name_column(const table_reader *r, ken_status status, ken_error *err) {
+    if (status != KEN_BAD_FORMAT || !r->source_sql || !err)
+        return status;
+    buf sql, doing;
+    buf_init(&sql, TABLE_MAX_SQL_BYTES);
+    buf_init(&doing, 1 << 20);
+    for (size_t i = 0; i < r->n_columns; i++) {
+        buf_clear(&sql);
+        buf_clear(&doing);
+        buf_printf(&sql, "SELECT count(%s) FROM %s", r->columns[i].expression, r->source_sql);
+        buf_printf(&doing, "%s, column '%s'", r->doing, r->columns[i].name);
+        duck_session alone;
+        ken_error found;
+        if (sql.failed || doing.failed || duck_open(&alone, NULL) != KEN_OK)
+            break;
+        bool bad = duck_query(&alone, sql.data, doing.data, NULL, &found) == status;
+        duck_close(&alone);
+        if (bad) {
+            *err = found;
+            break;
+        }
+    }
+    buf_free(&doing);
+    buf_free(&sql);
+    return status;
+}
+
 /* Brings the next chunk; none left gives chunk_rows 0. */
 static ken_status fetch(table_reader *r, ken_error *err) {
     bool first = r->n_done == 0;
@@ -161,7 +193,8 @@ static ken_status fetch(table_reader *r, ken_error *err) {
     if (!r->chunk) {
         const char *reason = duck.result_error(&r->result);
         if (reason && *reason)
-            return duck_fail(duck.result_error_type(&r->result), reason, r->doing, err);
+            return name_column(
+                r, duck_fail(duck.result_error_type(&r->result), reason, r->doing, err), err);
         if (r->n_done != r->n_rows)
             return error_set(err, KEN_BAD_FORMAT, "could not %s: it ends after %llu of %llu rows",
                              r->doing, (unsigned long long)r->n_done,
@@ -256,8 +289,10 @@ static ken_status execute(table_reader *r, const buf *sql, ken_error *err) {
     duckdb_state state = duck.execute_prepared_streaming(r->statement, &r->result);
     r->has_result = true;
     if (state != DuckDBSuccess)
-        return duck_fail(duck.result_error_type(&r->result), duck.result_error(&r->result),
-                         r->doing, err);
+        return name_column(r,
+                           duck_fail(duck.result_error_type(&r->result),
+                                     duck.result_error(&r->result), r->doing, err),
+                           err);
     return fetch(r, err);
 }
 
@@ -287,6 +322,8 @@ static ken_status start(table_reader *r, const char *const *paths, size_t n_path
     }
     if (status == KEN_OK && kind == TABLE_PARQUET)
         status = read_metadata(r, paths[0], err);
+    if (kind == TABLE_PARQUET && source.data)
+        r->source_sql = arena_strndup(&r->memory, source.data, source.size);
     buf_printf(&sql, " FROM %s", source.data ? source.data : "");
     if (status == KEN_OK)
         status = execute(r, &sql, err);

@@ -2,6 +2,7 @@
 #include "formats/table_source.h"
 
 #include "base/file.h"
+#include "formats/table_csv.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,32 +52,52 @@ static ken_status common_kind(const char *const *paths, size_t n_paths, table_fi
     return KEN_OK;
 }
 
+/* Text tables are RFC 4180 to the letter, with one header line, and every column is text: detection
+ * would turn the id 000123 into a number. */
+static ken_status put_text_options(buf *sql, const char *const *paths, size_t n_paths,
+                                   char delimiter, ken_error *err) {
+    buf first, other;
+    buf_init(&first, TABLE_MAX_SQL_BYTES);
+    buf_init(&other, TABLE_MAX_SQL_BYTES);
+    ken_status status = table_put_csv_columns(&first, paths[0], delimiter, err);
+    for (size_t i = 1; i < n_paths && status == KEN_OK; i++) {
+        buf_clear(&other);
+        status = table_put_csv_columns(&other, paths[i], delimiter, err);
+        if (status == KEN_OK && strcmp(first.data, other.data) != 0)
+            status = error_set(err, KEN_BAD_FORMAT, "'%s' and '%s' have different columns",
+                               paths[0], paths[i]);
+    }
+    buf_printf(sql,
+               ", auto_detect = false, header = true, delim = '%c', quote = '\"', escape = '\"'"
+               ", comment = '', max_line_size = 16777216, columns = %s",
+               delimiter, first.data ? first.data : "{}");
+    buf_free(&first);
+    buf_free(&other);
+    return status;
+}
+
 ken_status table_put_source(buf *sql, const char *const *paths, size_t n_paths, ken_error *err) {
-    /* Text tables: RFC 4180 to the letter, one header line; every column as text, because detection
-     * would turn the id 000123 into a number. */
-    static const struct {
-        const char *function, *options;
-    } sources[] = {
-        [TABLE_PARQUET] = {"read_parquet", ", hive_partitioning = false"},
-        [TABLE_CSV] = {"read_csv", ", header = true, all_varchar = true, hive_partitioning = false"
-                                   ", delim = ',', quote = '\"', escape = '\"', comment = ''"
-                                   ", max_line_size = 16777216"},
-        [TABLE_TSV] = {"read_csv", ", header = true, all_varchar = true, hive_partitioning = false"
-                                   ", delim = '\t', quote = '\"', escape = '\"', comment = ''"
-                                   ", max_line_size = 16777216"},
-        [TABLE_JSONL] = {"read_json", ", format = 'newline_delimited', sample_size = -1"
-                                      ", hive_partitioning = false"},
+    static const char *const functions[] = {
+        [TABLE_PARQUET] = "read_parquet",
+        [TABLE_CSV] = "read_csv",
+        [TABLE_TSV] = "read_csv",
+        [TABLE_JSONL] = "read_json",
     };
     if (n_paths == 0)
         return error_set(err, KEN_BAD_ARGUMENT, "there is no table to read");
     table_file kind = TABLE_PARQUET;
     TRY(common_kind(paths, n_paths, &kind, err));
-    buf_printf(sql, "%s([", sources[kind].function);
+    buf_printf(sql, "%s([", functions[kind]);
     for (size_t i = 0; i < n_paths; i++) {
         TRY(table_check_file(paths[i], err));
         buf_puts(sql, i ? ", " : "");
         TRY(duck_quote_path(sql, paths[i], true, err));
     }
-    buf_printf(sql, "]%s)", sources[kind].options);
+    buf_puts(sql, "], hive_partitioning = false");
+    if (kind == TABLE_CSV || kind == TABLE_TSV)
+        TRY(put_text_options(sql, paths, n_paths, kind == TABLE_CSV ? ',' : '\t', err));
+    if (kind == TABLE_JSONL)
+        buf_puts(sql, ", format = 'newline_delimited', sample_size = -1");
+    buf_putc(sql, ')');
     return buf_check(sql, err);
 }
