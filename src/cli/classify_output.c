@@ -2,7 +2,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/sys.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 #include <string.h>
 #include <strings.h>
@@ -91,17 +93,34 @@ static ken_status write_rows(const classify_output *o, const results *r, ken_err
     return status;
 }
 
+typedef struct picture_progress {
+    progress_view view;
+    double began;
+} picture_progress;
+
+static void show_pictures(void *context, size_t n_done, size_t n_total) {
+    picture_progress *p = context;
+    const embed_progress progress = {
+        .n_done = n_done, .n_total = n_total, .seconds = sys_seconds() - p->began};
+    progress_show(&p->view, &progress);
+}
+
 static ken_status write_report(const classify_output *o, const results *r, const labels *l,
                                const evaluation *e, thumbnailer *t, ken_error *err) {
+    picture_progress progress = {.began = sys_seconds()};
+    progress_begin(&progress.view, "pictures");
     const report_options options = {
         .evaluation = e,
         .labels = l,
         .thumbnailer = t,
         .max_thumbnails = o->max_thumbnails ? (size_t)o->max_thumbnails : REPORT_DEFAULT_THUMBNAILS,
+        .progress = show_pictures,
+        .progress_context = &progress,
     };
     buf page;
     buf_init(&page, max_text_bytes);
     ken_status status = report_put(r, &options, &page, err);
+    progress_clear(&progress.view);
     if (status == KEN_OK)
         status = file_write_atomic(o->report_path, page.data, page.size, err);
     if (status == KEN_OK)

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/images.h"
+#include "cli/progress.h"
 #include "tasks/classify.h"
 
 #include <stdlib.h>
@@ -158,6 +159,26 @@ static ken_status evaluate(job *j, ken_error *err) {
     return evaluation_new(&j->results, j->labels, &j->evaluation, err);
 }
 
+static void show_plan(void *context, const char *line) {
+    (void)context;
+    if (common.verbose)
+        cli_note("ken classify: %s", line);
+}
+
+/* Embeds the images that were named, with a bar. */
+static ken_status embed_images(int n_args, char **args, pipeline_options *pipeline, job *j,
+                               ken_error *err) {
+    const inputs_options in = {.args = (const char *const *)args, .n_args = (size_t)n_args};
+    progress_view view;
+    progress_begin(&view, "images");
+    pipeline->progress = progress_show;
+    pipeline->progress_context = &view;
+    ken_status status = samples_embed(j->model, &j->meta, &in, pipeline, &j->samples, err);
+    progress_clear(&view);
+    pipeline->progress = NULL;
+    return status;
+}
+
 static ken_status classify(int n_args, char **args, const char *rules_path, job *j,
                            ken_error *err) {
     TRY(load_rules(rules_path, j, err));
@@ -175,11 +196,10 @@ static ken_status classify(int n_args, char **args, const char *rules_path, job 
         .limits = limits,
         .preprocess = &j->recipe,
         .cancel = &cli_cancelled,
+        .plan = show_plan,
     };
-    if (!j->samples) {
-        const inputs_options in = {.args = (const char *const *)args, .n_args = (size_t)n_args};
-        TRY(samples_embed(j->model, &j->meta, &in, &pipeline, &j->samples, err));
-    }
+    if (!j->samples)
+        TRY(embed_images(n_args, args, &pipeline, j, err));
     TRY(prepare(j, &pipeline, err));
     TRY(results_init(&j->results, j->classifier, j->samples, j->pool, err));
     j->results.all = all || classes.n > 0;
