@@ -231,7 +231,8 @@ static bool skip_scalar(json_cursor *cursor) {
 }
 
 static bool skip_key(json_cursor *cursor) {
-    return json_read_string(cursor, NULL, NULL) && json_expect(cursor, ':', "expected ':' after a key");
+    return json_read_string(cursor, NULL, NULL) &&
+           json_expect(cursor, ':', "expected ':' after a key");
 }
 
 bool json_skip(json_cursor *cursor) {

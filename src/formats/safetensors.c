@@ -217,7 +217,7 @@ static ken_status parse_metadata(header *h, ken_error *err) {
                         "'%s': invalid header: duplicate key '__metadata__'", h->path);
     h->has_metadata = true;
     h->out->metadata_at = h->text_used;
-    if (json_null(c))
+    if (json_read_null(c))
         return KEN_OK;
     if (!json_expect(c, '{', "expected an object of strings in '__metadata__'"))
         return bad_json(h, err);
