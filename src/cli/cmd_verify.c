@@ -126,16 +126,15 @@ static ken_status verify(const ken_model *model, const char *goldens, verify_rep
 }
 
 static int run(int n_args, char **args) {
-    int n_models = common.model ? 0 : 1; /* positional arguments that name the model */
-    if (n_args < n_models)
-        return cli_usage("no model to verify");
-    if (n_args > n_models + 1)
+    bool named = !common.model && n_args > 0; /* by the first argument */
+    if (n_args > named + 1)
         return cli_usage("expected a model and its goldens, found %d arguments", n_args);
-    const char *goldens = n_args > n_models ? args[n_models] : NULL;
-    const char *name = common.model ? common.model : args[0];
+    const char *goldens = n_args > named ? args[named] : NULL;
     ken_error err;
     ken_model *model;
-    if (cli_load_model_named(name, NULL, &model, NULL, NULL, &err) != KEN_OK)
+    ken_status loaded = named ? cli_load_model_named(args[0], NULL, &model, NULL, NULL, &err)
+                              : cli_load_model(NULL, &model, NULL, NULL, &err);
+    if (loaded != KEN_OK)
         return cli_fail(&err);
     verify_report report = {0};
     ken_status status = verify(model, goldens, &report, &err);

@@ -26,6 +26,13 @@ ken_status verify_find_goldens(const char *dir, buf *path, ken_error *err) {
                       "make one");
 }
 
+verify_row *report_find(const verify_report *report, const char *name) {
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (strcmp(report->rows[i].name, name) == 0)
+            return &report->rows[i];
+    return NULL;
+}
+
 /* The next row, zeroed but for its name. */
 static ken_status add_row(verify_report *report, const char *name, verify_row **out,
                           ken_error *err) {
@@ -78,9 +85,11 @@ static void count_embedding(verify_report *report, double value) {
 ken_status report_compare(verify_report *report, const char *name, const float *got,
                           const float *expected, const size_t *order, size_t n_vectors,
                           size_t width, ken_error *err) {
-    verify_row *row;
-    TRY(add_row(report, name, &row, err));
-    row->n_vectors = n_vectors;
+    verify_row *row = report_find(report, name);
+    if (!row)
+        TRY(add_row(report, name, &row, err));
+    report->n_failed -= row->n_vectors && !row->ok;
+    row->n_vectors += n_vectors;
     row->width = width;
     bool embeddings = strcmp(name, "image_embeddings") == 0 || strcmp(name, "text_embeddings") == 0;
     for (size_t i = 0; i < n_vectors; i++) {
@@ -97,7 +106,7 @@ ken_status report_compare(verify_report *report, const char *name, const float *
 }
 
 ken_status report_same(verify_report *report, const char *name, size_t n_vectors, ken_error *err) {
-    verify_row *row;
+    verify_row *row = NULL;
     TRY(add_row(report, name, &row, err));
     row->n_vectors = n_vectors;
     row->ok = true;
@@ -111,7 +120,7 @@ ken_status report_problem(verify_report *report, const char *name, ken_error *er
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    verify_row *row;
+    verify_row *row = NULL;
     TRY(add_row(report, name, &row, err));
     row->min_cosine = row->max_abs_diff = NAN;
     report->n_failed++;
@@ -120,13 +129,6 @@ ken_status report_problem(verify_report *report, const char *name, ken_error *er
         return KEN_OK;
     row->problem = "";
     return error_no_memory(err, sizeof text);
-}
-
-bool report_has(const verify_report *report, const char *name) {
-    for (size_t i = 0; i < report->n_rows; i++)
-        if (strcmp(report->rows[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 ken_status verify_run(const ken_model *model, const char *goldens_path,

@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "formats/weights.h"
-#include "tasks/verify.h"
+#include "tasks/verify_report.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -260,6 +260,28 @@ static void test_other_token_ids_differ(void **state) {
     verify_report_free(&report);
 }
 
+/* A ResNet's layers come a few pictures at a time: one row, whose verdict is that of all. */
+static void test_parts_make_one_row(void **state) {
+    (void)state;
+    ken_error err;
+    verify_report report = {.min_cosine = 0.999999, .max_abs_diff = 1e-4};
+    const float expected[4] = {1, 2, 3, 4}, wrong[2] = {3, 5};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            report_compare(&report, "vision.stem", expected, expected, NULL, 1, 2, &err), KEN_OK);
+    assert_int_equal(report.n_failed, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            report_compare(&report, "vision.stem", wrong, expected + 2, NULL, 1, 2, &err), KEN_OK);
+        assert_int_equal(report.n_failed, 1);
+    }
+    assert_int_equal(report.n_rows, 1);
+    assert_int_equal(report_find(&report, "vision.stem")->n_vectors, 4);
+    assert_true(report.rows[0].max_abs_diff == 1);
+    assert_null(report_find(&report, "vision.layer1.0"));
+    verify_report_free(&report);
+}
+
 static void test_goldens_of_a_directory(void **state) {
     (void)state;
     ken_error err;
@@ -304,6 +326,7 @@ int main(void) {
         cmocka_unit_test(test_json_that_does_not_fit_is_refused),
         cmocka_unit_test(test_photos_stay_in_their_folder),
         cmocka_unit_test(test_other_token_ids_differ),
+        cmocka_unit_test(test_parts_make_one_row),
         cmocka_unit_test(test_goldens_of_a_directory),
         cmocka_unit_test(test_without_memory),
     };
