@@ -134,10 +134,10 @@ static char first_letter(const char *reason) {
 
 /* DuckDB's reason without its advice and its list of options, as one line. */
 static void put_reason(buf *out, const char *reason) {
-    while (*reason && *reason != '\n' && strncmp(reason, "Possible", 8) != 0) {
+    while (*reason && *reason != ' ' && strncmp(reason, "Possible", 8) != 0) {
         size_t n = strcspn(reason, "\n");
         const char *next = reason + n + (reason[n] == '\n');
-        if (strncmp(reason, "Original Line", 13) != 0) {
+        if (n && strncmp(reason, "Original Line", 13) != 0) {
             while (n > 1 && (reason[n - 1] == '.' || reason[n - 1] == ' '))
                 n--;
             buf_printf(out, "%s%.*s", out->size ? ", " : "", (int)(n < 400 ? n : 400), reason);

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "formats/duck.h"
+#include "formats/table_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -335,8 +335,10 @@ ken_status table_join(const char *const *paths, size_t n_paths, const table_meta
     buf_puts(&source, "(FROM read_parquet([");
     ken_status status = KEN_OK;
     for (size_t i = 0; i < n_paths && status == KEN_OK; i++) {
+        status = table_check_file(paths[i], err);
         buf_puts(&source, i ? ", " : "");
-        status = duck_quote_path(&source, paths[i], true, err);
+        if (status == KEN_OK)
+            status = duck_quote_path(&source, paths[i], true, err);
     }
     buf_puts(&source, "], hive_partitioning = false))");
     if (status == KEN_OK)
