@@ -107,9 +107,9 @@ ken_status hf_siglip_load(loader *l, ken_error *err) {
     TRY(read_text_config(&sections.text, &text, err));
     if (vision_config.embedding_width != text.embedding_width)
         return error_set(err, KEN_BAD_FORMAT,
-                         "'%s': the image tower gives %zu numbers and the text tower %zu, expected "
-                         "the same",
-                         l->config.where, vision_config.embedding_width, text.embedding_width);
+                         "'%s': 'projection_size' is %zu, but the image tower's embedding has %zu "
+                         "numbers",
+                         sections.text.where, text.embedding_width, vision_config.embedding_width);
     l->model->embedding_width = text.embedding_width;
     l->model->sigmoid = true;
     if (l->want_vision)

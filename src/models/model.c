@@ -27,9 +27,8 @@ ken_status load_logits(loader *l, bool has_bias, ken_error *err) {
     l->model->logit_scale = expf(scale);
     if (!isfinite(l->model->logit_scale))
         return error_set(err, KEN_BAD_FORMAT,
-                         "tensor 'logit_scale' is %g, whose exponential is not "
-                         "finite",
-                         (double)scale);
+                         "'%s': tensor 'logit_scale' is %g, whose exponential is not finite",
+                         weights_path(l->model->weights), (double)scale);
     return has_bias ? reader_scalar(&l->reader, "logit_bias", &l->model->logit_bias, err) : KEN_OK;
 }
 

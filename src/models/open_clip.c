@@ -54,6 +54,18 @@ static ken_status read_block(loader *l, const section *s, transformer_config *co
     return KEN_OK;
 }
 
+/* Heads as OpenCLIP counts them; `attended` is the width that they share. */
+static ken_status read_heads(const section *s, size_t attended, size_t *heads, ken_error *err) {
+    size_t head_width = 64;
+    TRY(section_size(s, "head_width", CONFIG_MAX_WIDTH, &head_width, err));
+    *heads = attended / head_width;
+    if (*heads >= 1 && *heads <= CONFIG_MAX_HEADS && attended % *heads == 0)
+        return KEN_OK;
+    return error_set(err, KEN_BAD_FORMAT,
+                     "'%s': 'head_width' is %zu, which does not divide a width of %zu", s->where,
+                     head_width, attended);
+}
+
 /* ---- image tower ---- */
 
 static const char *const vision_keys[] = {"layers",
@@ -123,7 +135,7 @@ static ken_status read_vit(loader *l, const section *s, const size_t image_size[
         .embedding_width = l->model->embedding_width,
         .class_token = true,
     };
-    size_t patch[2] = {16, 16}, head_width = 64;
+    size_t patch[2] = {16, 16};
     TRY(section_pair(s, "patch_size", CONFIG_MAX_IMAGE_SIZE, patch, err));
     if (patch[0] != patch[1])
         return error_set(err, KEN_UNSUPPORTED, "'%s': 'patch_size' is %zu x %zu, expected a square",
@@ -132,9 +144,7 @@ static ken_status read_vit(loader *l, const section *s, const size_t image_size[
     TRY(config_check_patches(s, image_size, patch[0], err));
     TRY(section_size(s, "width", CONFIG_MAX_WIDTH, &config.transformer.width, err));
     TRY(section_size(s, "layers", CONFIG_MAX_LAYERS, &config.transformer.layers, err));
-    TRY(section_size(s, "head_width", CONFIG_MAX_WIDTH, &head_width, err));
-    config.transformer.heads = config.transformer.width / head_width;
-    TRY(config_check_heads(s, "width", config.transformer.width, config.transformer.heads, err));
+    TRY(read_heads(s, config.transformer.width, &config.transformer.heads, err));
     bool no_ln_pre = false;
     TRY(doc_get_bool(s->object, "no_ln_pre", s->where, &no_ln_pre, err));
     config.ln_pre = !no_ln_pre;
@@ -162,7 +172,7 @@ static ken_status read_resnet(loader *l, const section *s, const size_t image_si
                               const resnet **out, ken_error *err) {
     resnet_config config = {
         .image_size = image_size[0], .width = 768, .embedding_width = l->model->embedding_width};
-    size_t head_width = 64;
+    TRY(read_resnet_layers(s, &config, err));
     if (image_size[0] != image_size[1] ||
         resnet_final_side(image_size[0]) != image_size[0] / RESNET_REDUCTION ||
         image_size[0] < RESNET_REDUCTION)
@@ -171,16 +181,13 @@ static ken_status read_resnet(loader *l, const section *s, const size_t image_si
                          "network can halve five times, such as %zu",
                          s->where, image_size[0], image_size[1],
                          image_size[0] / RESNET_REDUCTION * RESNET_REDUCTION + RESNET_REDUCTION);
-    TRY(read_resnet_layers(s, &config, err));
     TRY(section_size(s, "width", CONFIG_MAX_WIDTH / RESNET_REDUCTION, &config.width, err));
-    TRY(section_size(s, "head_width", CONFIG_MAX_WIDTH, &head_width, err));
     if (config.width < 2)
         return error_set(err, KEN_BAD_FORMAT,
                          "'%s': 'width' is 1, expected at least 2: the stem "
                          "begins with half of it",
                          s->where);
-    config.heads = config.width * RESNET_REDUCTION / head_width;
-    TRY(config_check_heads(s, "width", config.width * RESNET_REDUCTION, config.heads, err));
+    TRY(read_heads(s, config.width * RESNET_REDUCTION, &config.heads, err));
     return resnet_read(&l->reader, &config, "visual.", out, err);
 }
 

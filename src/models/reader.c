@@ -42,18 +42,19 @@ ken_status reader_scratch(reader *r, size_t n, float **out, ken_error *err) {
     return KEN_OK;
 }
 
-static ken_status not_finite(const char *name, ken_error *err) {
+static ken_status not_finite(const reader *r, const char *name, ken_error *err) {
     ken_status status = error_set(
-        err, KEN_BAD_FORMAT, "tensor '%s' holds NaN or infinity, expected finite weights", name);
+        err, KEN_BAD_FORMAT, "'%s': tensor '%s' holds NaN or infinity, expected finite weights",
+        weights_path(r->weights), name);
     return error_hint(err, status, "download or export the model again");
 }
 
-static ken_status check_type(const tensor *t, const char *name, ken_error *err) {
+static ken_status check_type(const reader *r, const tensor *t, const char *name, ken_error *err) {
     if (tensor_is_float(t))
         return KEN_OK;
     ken_status status =
-        error_set(err, KEN_UNSUPPORTED, "tensor '%s' has type %s, expected F32, F16 or BF16", name,
-                  dtype_name(t->dtype));
+        error_set(err, KEN_UNSUPPORTED, "'%s': tensor '%s' has type %s, expected F32, F16 or BF16",
+                  weights_path(r->weights), name, dtype_name(t->dtype));
     return error_hint(err, status, "export the weights unquantized as float32 or float16");
 }
 
@@ -76,7 +77,7 @@ static bool all_finite(const reader *r, const tensor *t) {
 static ken_status find(reader *r, const char *name, int rank, const int64_t *shape,
                        const tensor **out, ken_error *err) {
     TRY(weights_get(r->weights, name, rank, shape, out, err));
-    TRY(check_type(*out, name, err));
+    TRY(check_type(r, *out, name, err));
     r->n_parameters += tensor_count(*out);
     return KEN_OK;
 }
@@ -84,7 +85,7 @@ static ken_status find(reader *r, const char *name, int rank, const int64_t *sha
 ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,
                          const tensor **out, ken_error *err) {
     TRY(find(r, name, rank, shape, out, err));
-    return all_finite(r, *out) ? KEN_OK : not_finite(name, err);
+    return all_finite(r, *out) ? KEN_OK : not_finite(r, name, err);
 }
 
 ken_status reader_floats_into(reader *r, const char *name, int rank, const int64_t *shape,
@@ -92,7 +93,7 @@ ken_status reader_floats_into(reader *r, const char *name, int rank, const int64
     const tensor *t;
     TRY(find(r, name, rank, shape, &t, err));
     tensor_read_f32(t, r->kernels, 0, tensor_count(t), out);
-    return floats_are_finite(out, tensor_count(t)) ? KEN_OK : not_finite(name, err);
+    return floats_are_finite(out, tensor_count(t)) ? KEN_OK : not_finite(r, name, err);
 }
 
 ken_status reader_vector(reader *r, const char *name, size_t n, const float **out, ken_error *err) {
@@ -122,7 +123,7 @@ static ken_status weight_floats(reader *r, const char *name, int rank, const int
         tensor_read_f32(t, r->kernels, 0, count, copy);
         *out = copy;
     }
-    return floats_are_finite(*out, count) ? KEN_OK : not_finite(name, err);
+    return floats_are_finite(*out, count) ? KEN_OK : not_finite(r, name, err);
 }
 
 ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float eps,
@@ -165,7 +166,7 @@ ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_
     float *transposed = scratch + n_in * n_out;
     tensor_read_f32(t, r->kernels, 0, n_in * n_out, scratch);
     if (!floats_are_finite(scratch, n_in * n_out))
-        return not_finite(name, err);
+        return not_finite(r, name, err);
     for (size_t i = 0; i < n_in; i++)
         for (size_t o = 0; o < n_out; o++)
             transposed[o * n_in + i] = scratch[i * n_out + o];

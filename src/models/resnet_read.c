@@ -17,8 +17,8 @@ static ken_status read_batch_norm(reader *r, const char *prefix, size_t n, float
     for (size_t i = 0; i < n; i++)
         if (out[3 * n + i] < 0)
             return error_set(err, KEN_BAD_FORMAT,
-                             "tensor '%s.running_var' holds %g, expected variances of at least 0",
-                             prefix, (double)out[3 * n + i]);
+                             "'%s': tensor '%s.running_var' holds %g, expected at least 0",
+                             weights_path(r->weights), prefix, (double)out[3 * n + i]);
     return KEN_OK;
 }
 
