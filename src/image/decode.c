@@ -110,9 +110,10 @@ static ken_status refuse(const uint8_t *bytes, size_t size, ken_error *err) {
         return error_hint(err, KEN_UNSUPPORTED,
                           "convert it to jpeg, png, webp, gif, bmp, tiff, heif or jxl");
     }
-    char first[3 * 8 + 1] = "";
+    char first[3 * 8 + 1];
+    size_t used = 0;
     for (size_t i = 0; i < size && i < 8; i++)
-        snprintf(first + 3 * i, 4, i ? " %02x" : "%02x ", bytes[i]);
+        used += (size_t)snprintf(first + used, sizeof first - used, i ? " %02x" : "%02x", bytes[i]);
     return error_set(err, KEN_BAD_FORMAT, "not an image: no known format begins with '%s'", first);
 }
 

@@ -59,6 +59,24 @@ bool exif_tag(const uint8_t *bytes, size_t size, uint16_t tag, uint32_t *value) 
     return found;
 }
 
+bool exif_values_inside(const uint8_t *bytes, size_t size) {
+    static const uint8_t type_sizes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8};
+    reader r = {bytes, size, size > 0 && bytes[0] == 'M'};
+    if (read16(&r, 2) != 42)
+        return true;
+    size_t directory = read32(&r, 4);
+    uint32_t n_tags = read16(&r, directory);
+    for (uint32_t i = 0; i < n_tags; i++) {
+        size_t at = directory + 2 + 12 * (size_t)i;
+        uint32_t type = read16(&r, at + 2);
+        uint64_t bytes_each = type < sizeof type_sizes ? type_sizes[type] : 0;
+        uint64_t length = bytes_each * read32(&r, at + 4);
+        if (at + 12 > size || (length > 4 && read32(&r, at + 8) + length > size))
+            return false;
+    }
+    return true;
+}
+
 static bool xmp_orientation(const uint8_t *xmp, size_t size, uint32_t *value) {
     static const char key[] = "tiff:Orientation";
     const size_t n = sizeof key - 1;

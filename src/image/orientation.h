@@ -9,6 +9,9 @@
 /* Looks for a SHORT or LONG tag with one value in the first directory of a TIFF structure (which is
  * what EXIF data is; leading "Exif\0\0" marks are skipped). */
 bool exif_tag(const uint8_t *bytes, size_t size, uint16_t tag, uint32_t *value);
+/* Whether every value of the first directory lies inside of the bytes; true when there is none to
+ * look at. libtiff replaces what it cannot read, and libvips does not tell. */
+bool exif_values_inside(const uint8_t *bytes, size_t size);
 /* The orientation of EXIF data, or of an XMP packet where EXIF has no tag; either may be NULL. */
 int orientation_read(const uint8_t *exif, size_t exif_size, const uint8_t *xmp, size_t xmp_size);
 /* Turns and mirrors as Pillow's ImageOps.exif_transpose. */

@@ -301,8 +301,20 @@ static ken_status decode_pixels(decoder *d, spng_ctx *ctx, const struct spng_ihd
     return status;
 }
 
+/* libspng knows the size too, but says "arithmetic overflow" of what is merely too large. */
+static ken_status check_size(decoder *d, ken_error *err) {
+    chunk c;
+    if (!chunk_at(d->bytes, d->size, SIGNATURE_SIZE, &c) || !is_type(&c, "IHDR") || c.size < 8)
+        return error_set(err, KEN_BAD_FORMAT, "png does not begin with a header");
+    const uint8_t *p = c.body;
+    uint32_t width = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    uint32_t height = (uint32_t)p[4] << 24 | (uint32_t)p[5] << 16 | (uint32_t)p[6] << 8 | p[7];
+    return decoder_check_size(d, width, height, err);
+}
+
 static ken_status decode_stream(decoder *d, spng_ctx *ctx, chunk_stream *stream, image *out,
                                 ken_error *err) {
+    TRY(check_size(d, err));
     struct spng_ihdr h;
     int failed = spng_set_png_stream(ctx, read_stream, stream);
     if (!failed)
@@ -314,7 +326,6 @@ static ken_status decode_stream(decoder *d, spng_ctx *ctx, chunk_stream *stream,
     if (failed)
         return error_set(err, KEN_BAD_FORMAT, "could not read the png header: %s",
                          spng_strerror(failed));
-    TRY(decoder_check_size(d, h.width, h.height, err));
     failed = spng_decode_chunks(ctx);
     if (failed)
         return error_set(err, KEN_BAD_FORMAT, "could not decode png: %s", spng_strerror(failed));

@@ -101,8 +101,9 @@ static ken_status fail(const decoder *d, ken_error *err) {
     for (size_t i = 0; i < n; i++)
         if (text[i] == '\n')
             text[i] = ';';
+    bool limit = text && strstr(text, "Security limit exceeded"); /* libheif's own */
     ken_status status =
-        error_set(err, KEN_BAD_FORMAT, "could not decode %s: %s",
+        error_set(err, limit ? KEN_TOO_LARGE : KEN_BAD_FORMAT, "could not decode %s: %s",
                   image_format_name(d->facts->format), n > 0 ? text : "no reason given");
     vips.g_free_at(text);
     return status;
@@ -247,6 +248,8 @@ static ken_status restore_palette(image *img, ken_error *err) {
  * the orientation (libheif and libjxl have applied theirs). */
 static ken_status finish_tiff(decoder *d, image *out, ken_error *err) {
     d->orientation = orientation_read(d->bytes, d->size, NULL, 0);
+    if (!exif_values_inside(d->bytes, d->size))
+        TRY(decoder_warn(d, err, "tiff is damaged: a tag lies outside of the file"));
     if (out->mode == IMAGE_RGB && tiff_tag(d, TAG_PHOTOMETRIC) == PHOTOMETRIC_PALETTE)
         return restore_palette(out, err);
     if (out->mode == IMAGE_L && tiff_tag(d, TAG_BITS) <= 1 &&
