@@ -15,7 +15,7 @@ from tokenizers import Regex, normalizers
 
 CODES = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 # The order of enum unicode_class in src/text/unicode.h.
-CLASSES = ["PY_LETTER", "PY_NUMBER", "PY_SPACE", "PY_WHITE", "PY_WORD", "PY_CASED", "PY_IGNORABLE",
+CLASSES = ["PY_LETTER", "PY_NUMBER", "PY_SPACE", "PY_SKIPPED", "PY_WORD", "PY_CASED", "PY_IGNORABLE",
            "PY_NEWER", "HF_LETTER", "HF_NUMBER", "HF_SPACE", "HF_WORD", "HF_MARK", "HF_NEWER"]
 
 
@@ -56,13 +56,17 @@ def matching(pattern):
 
 def classes():
     ours = utf8proc_nfkd()
-    letter, number, white = regex.compile(r"\p{L}"), regex.compile(r"\p{N}"), regex.compile(r"\s")
+    # The classes as OpenCLIP's pattern sees them: ignoring case changes a few (U+0345 is no letter, but
+    # not "other" either).
+    letter, number, other = (regex.compile(p, regex.IGNORECASE)
+                             for p in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
     word = re.compile(r"\w")
     sets = {
         "PY_LETTER": {c for c in CODES if letter.match(chr(c))},
         "PY_NUMBER": {c for c in CODES if number.match(chr(c))},
         "PY_SPACE": {c for c in CODES if chr(c).isspace()},
-        "PY_WHITE": {c for c in CODES if white.match(chr(c))},
+        "PY_SKIPPED": {c for c in CODES if not (letter.match(chr(c)) or number.match(chr(c)) or
+                                                other.match(chr(c)))},
         "PY_WORD": {c for c in CODES if word.match(chr(c))},
         "PY_CASED": {c for c in CODES if (chr(c) + "\u03a3").lower()[-1] == "\u03c2"},
         "PY_NEWER": newer_than(lambda t: unicodedata.normalize("NFD", t),
@@ -78,6 +82,7 @@ def classes():
     }
     sets["PY_IGNORABLE"] = {c for c in CODES if c not in sets["PY_CASED"] and
                             ("A" + chr(c) + "\u03a3").lower()[-1] == "\u03c2"}
+    assert not any(other.match(chr(c)) for c in sets["PY_LETTER"] | sets["PY_NUMBER"])
     strip = normalizers.Strip()
     assert sets["HF_SPACE"] == {c for c in CODES if strip.normalize_str(chr(c)) == ""}
     return sets

@@ -42,6 +42,7 @@ void *buf_reserve(buf *b, size_t n) {
         }
         b->data = data;
         b->capacity = capacity;
+        b->data[b->size] = '\0';
     }
     return b->data + b->size;
 }

@@ -11,7 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-static const uint32_t mark = 0x2581; /* what stands for a space in pieces */
+/* What stands for a space in pieces. */
+static const uint32_t mark = 0x2581;
+static const char mark_text[] = "\xe2\x96\x81";
 
 typedef enum piece_type {
     PIECE_NORMAL = 1,
@@ -256,6 +258,12 @@ static ken_status encode_siglip(encoder *e, const uint32_t *text, size_t n, id_l
     return KEN_OK;
 }
 
+/* SiglipTokenizer.tokenize: the mark put before the text goes when a special token follows it. */
+static void drop_lone_mark(const tokenizer *t, id_list *out) {
+    if (out->size == 1 && out->data[0] == vocab_find(&t->vocab, mark_text, strlen(mark_text)))
+        out->size = 0;
+}
+
 static ken_status encode_pieces(encoder *e, const codes *text, size_t wanted, id_list *out,
                                 ken_error *err) {
     span_list pieces = {0};
@@ -269,6 +277,8 @@ static ken_status encode_pieces(encoder *e, const codes *text, size_t wanted, id
             id_list_push(out, part.id);
         } else if (e->t->sentencepiece.siglip) {
             status = encode_siglip(e, at, n, out, err);
+            if (i == 0 && pieces.size > 1)
+                drop_lone_mark(e->t, out);
         } else {
             codes_clear(&e->text);
             codes_append(&e->text, at, n);
@@ -277,13 +287,6 @@ static ken_status encode_pieces(encoder *e, const codes *text, size_t wanted, id
     }
     span_list_free(&pieces);
     return status;
-}
-
-static bool is_special(const tokenizer *t, int32_t id) {
-    for (size_t i = 0; i < t->added.n_tokens; i++)
-        if (t->added.tokens[i].id == id)
-            return true;
-    return false;
 }
 
 /* Marks in the text count as spaces, and one is put before it. */
@@ -302,10 +305,6 @@ ken_status sentencepiece_encode(const tokenizer *t, const codes *text, size_t wa
     ken_status status = codes_check(&marked, err);
     if (status == KEN_OK)
         status = encode_pieces(&e, t->sentencepiece.siglip ? &marked : text, wanted, out, err);
-    int32_t mark_id = vocab_find(&t->vocab, "\xe2\x96\x81", 3);
-    if (t->sentencepiece.siglip && status == KEN_OK && out->size > 1 && out->data[0] == mark_id &&
-        is_special(t, out->data[1]))
-        memmove(out->data, out->data + 1, --out->size * sizeof *out->data);
     codes_free(&marked);
     codes_free(&e.text);
     codes_free(&e.normal);

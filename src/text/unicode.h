@@ -10,10 +10,10 @@
 
 /* Bits of unicode_class, in the order of CLASSES in the tool. */
 enum unicode_class {
-    PY_LETTER = 1 << 0,    /* \p{L} of regex */
-    PY_NUMBER = 1 << 1,    /* \p{N} of regex */
+    PY_LETTER = 1 << 0,    /* [\p{L}] of regex, case ignored */
+    PY_NUMBER = 1 << 1,    /* [\p{N}] of regex */
     PY_SPACE = 1 << 2,     /* str.isspace; \s of re */
-    PY_WHITE = 1 << 3,     /* \s of regex */
+    PY_SKIPPED = 1 << 3,   /* neither of them nor [^\s\p{L}\p{N}] */
     PY_WORD = 1 << 4,      /* \w of re */
     PY_CASED = 1 << 5,     /* makes a sigma final when before it, and not when after it */
     PY_IGNORABLE = 1 << 6, /* skipped when looking for such a character */

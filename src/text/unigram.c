@@ -41,10 +41,10 @@ static ken_status reserve(unigram_scratch *s, size_t n, ken_error *err) {
 
 static void improve(const unigram *u, struct unigram_node *node, double score, int32_t id,
                     size_t begin) {
-    if (node->begin >= 0 && !(score > node->score))
-        return;
-    *node = (struct unigram_node){u->single_precision ? (double)(float)score : score, id,
-                                  (int32_t)begin};
+    if (u->single_precision)
+        score = (double)(float)score;
+    if (node->begin < 0 || score > node->score)
+        *node = (struct unigram_node){score, id, (int32_t)begin};
 }
 
 static size_t utf8_length(uint32_t code) {

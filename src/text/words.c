@@ -13,7 +13,7 @@ typedef struct class_set {
 
 static const class_set class_sets[] = {
     [WORDS_OPEN_CLIP] =
-        {PY_LETTER, PY_NUMBER, PY_WHITE, true, {"<start_of_text>", "<end_of_text>"}},
+        {PY_LETTER, PY_NUMBER, PY_SKIPPED, true, {"<start_of_text>", "<end_of_text>"}},
     [WORDS_CLIP_HF] = {HF_LETTER, HF_NUMBER, HF_SPACE, false, {"<|startoftext|>", "<|endoftext|>"}},
     [WORDS_CLIP_LEGACY] = {HF_LETTER, HF_NUMBER, HF_SPACE, false, {NULL, NULL}},
     [WORDS_GPT2] = {HF_LETTER, HF_NUMBER, HF_SPACE, false, {NULL, NULL}},
