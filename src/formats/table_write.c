@@ -32,10 +32,10 @@ struct table_writer {
  */
 
 static const char *const type_names[] = {
-    [TABLE_TEXT] = "VARCHAR", [TABLE_INT32] = "INTEGER",
-    [TABLE_INT64] = "BIGINT", [TABLE_BOOL] = "BOOLEAN",
-    [TABLE_FLOAT] = "FLOAT",  [TABLE_DOUBLE] = "DOUBLE",
-    [TABLE_VECTOR] = "FLOAT", [TABLE_TIMESTAMP] = "TIMESTAMP WITH TIME ZONE",
+    [TABLE_TEXT] = "VARCHAR",   [TABLE_INT32] = "INTEGER",
+    [TABLE_INT64] = "BIGINT",   [TABLE_BOOL] = "BOOLEAN",
+    [TABLE_FLOAT] = "FLOAT",    [TABLE_DOUBLE] = "DOUBLE",
+    [TABLE_VECTOR] = "FLOAT[]", [TABLE_TIMESTAMP] = "TIMESTAMP WITH TIME ZONE",
     [TABLE_BLOB] = "BLOB",
 };
 
@@ -45,8 +45,6 @@ static void put_create(buf *sql, const table_column *columns, size_t n_columns) 
         buf_puts(sql, i ? ", " : "");
         duck_quote(sql, '"', columns[i].name);
         buf_printf(sql, " %s", type_names[columns[i].type]);
-        if (columns[i].type == TABLE_VECTOR)
-            buf_printf(sql, "[%d]", columns[i].width);
     }
     buf_putc(sql, ')');
 }
@@ -78,9 +76,22 @@ static duckdb_logical_type logical_type(const table_column *column) {
     duckdb_logical_type type = duck.create_logical_type(types[column->type]);
     if (column->type != TABLE_VECTOR)
         return type;
-    duckdb_logical_type array = duck.create_array_type(type, (idx_t)column->width);
+    /* Not DuckDB's ARRAY: its Parquet writer gets null arrays wrong (1.4.4), which other readers
+     * then refuse. Parquet knows only lists anyway. */
+    duckdb_logical_type list = duck.create_list_type(type);
     duck.destroy_logical_type(&type);
-    return array;
+    return list;
+}
+
+/* Room for the numbers of a full chunk. */
+static ken_status reserve_vectors(table_writer *w, ken_error *err) {
+    for (size_t i = 0; i < w->n_columns; i++) {
+        size_t n = w->max_rows * (size_t)w->columns[i].width;
+        if (w->columns[i].type == TABLE_VECTOR &&
+            duck.list_vector_reserve(duck.data_chunk_get_vector(w->chunk, i), n) != DuckDBSuccess)
+            return error_no_memory(err, n * sizeof(float));
+    }
+    return KEN_OK;
 }
 
 static ken_status make_chunk(table_writer *w, ken_error *err) {
@@ -94,7 +105,8 @@ static ken_status make_chunk(table_writer *w, ken_error *err) {
         duck.destroy_logical_type(&types[i]);
     mem_free(types);
     w->max_rows = duck.vector_size();
-    return w->chunk ? KEN_OK : error_set(err, KEN_NO_MEMORY, "could not make a table chunk");
+    return w->chunk ? reserve_vectors(w, err)
+                    : error_set(err, KEN_NO_MEMORY, "could not make a table chunk");
 }
 
 static ken_status flush(table_writer *w, ken_error *err) {
@@ -106,7 +118,18 @@ static ken_status flush(table_writer *w, ken_error *err) {
                          err);
     duck.data_chunk_reset(w->chunk);
     w->n_rows = 0;
-    return KEN_OK;
+    return reserve_vectors(w, err);
+}
+
+/* The rows' numbers stand one after the other; make_chunk made room for a full chunk of them. */
+static void put_vector(duckdb_vector vector, size_t row, size_t width, const float *numbers) {
+    duckdb_list_entry *lists = duck.vector_get_data(vector);
+    size_t at = row ? lists[row - 1].offset + lists[row - 1].length : 0;
+    lists[row] = (duckdb_list_entry){.offset = at, .length = width};
+    float *child = duck.vector_get_data(duck.list_vector_get_child(vector));
+    if (width)
+        memcpy(child + at, numbers, width * sizeof *child);
+    duck.list_vector_set_size(vector, at + width);
 }
 
 static void put_value(duckdb_vector vector, size_t row, const table_column *column,
@@ -134,18 +157,15 @@ static void put_value(duckdb_vector vector, size_t row, const table_column *colu
     case TABLE_DOUBLE:
         ((double *)data)[row] = value->number;
         break;
-    case TABLE_VECTOR: {
-        float *child = duck.vector_get_data(duck.array_vector_get_child(vector));
-        size_t width = (size_t)column->width;
-        memcpy(child + row * width, value->vector, width * sizeof *child);
+    case TABLE_VECTOR:
+        put_vector(vector, row, (size_t)column->width, value->vector);
         break;
-    }
     }
 }
 
-/* A null vector's numbers must be null as well: they are written as a list of the array's length
- * otherwise. */
-static void put_null(duckdb_vector vector, size_t row) {
+static void put_null(duckdb_vector vector, size_t row, const table_column *column) {
+    if (column->type == TABLE_VECTOR)
+        put_vector(vector, row, 0, NULL);
     duck.vector_ensure_validity_writable(vector);
     duck.validity_set_row_invalid(duck.vector_get_validity(vector), row);
 }
@@ -170,7 +190,7 @@ ken_status table_writer_add(table_writer *w, const table_value *row, ken_error *
     for (size_t i = 0; i < w->n_columns; i++) {
         duckdb_vector vector = duck.data_chunk_get_vector(w->chunk, i);
         if (row[i].is_null)
-            put_null(vector, w->n_rows);
+            put_null(vector, w->n_rows, &w->columns[i]);
         else
             put_value(vector, w->n_rows, &w->columns[i], &row[i]);
     }
