@@ -1,0 +1,83 @@
+"""The report in a browser: it opens, its script runs under its own policy, nothing hostile does."""
+import base64
+import hashlib
+import io
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RULES = ROOT / "examples/clothes.yaml"
+HOSTILE = ["</script><script>alert(1)<", "\"><img src=x onerror=alert(1)>.jpg", "a\nb.jpg", "{{title}} &lt;b&gt;.jpg"]
+
+
+@pytest.fixture
+def hostile_report(run, tmp_path, photos):
+    """A report over files with hostile names and folders."""
+    folder = tmp_path / "in"
+    source = sorted((photos / "hat").iterdir())
+    for i, name in enumerate(HOSTILE):
+        path = folder / name if name.endswith(".jpg") else folder / name / "x.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source[i], path)
+    (folder / "<b>broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    result = run("classify", RULES, "in", "--model", "demo", "--folders-as-labels", "--report", "r.html")
+    assert result.code == 1, result
+    return tmp_path / "r.html"
+
+
+def test_pictures_are_small_jpegs_of_the_photos(run, tmp_path, photos):
+    assert run("embed", "--model", "demo", photos, "-o", "p.parquet", "-q").code == 0
+    assert run("classify", RULES, "p.parquet", "--report", "r.html", "-q").code == 0
+    page = (tmp_path / "r.html").read_text()
+    pictures = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)" width="(\d+)" height="(\d+)" alt="([^"]+)"', page)
+    assert len(pictures) == 80
+    for data, width, height, alt in pictures:
+        small = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
+        full = Image.open(photos / alt)
+        assert small.size == (int(width), int(height)) and max(small.size) <= 240
+        assert abs(small.width / small.height - full.width / full.height) < 0.02
+    assert len(page) < 2 << 20
+
+
+def test_the_policy_names_the_page_s_own_style_and_script(hostile_report):
+    page = hostile_report.read_text()
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page).group(1)
+    for element, directive in (("style", "style-src"), ("script", "script-src")):
+        text = re.findall(rf"<{element}>(.*?)</{element}>", page, re.S)
+        assert len(text) == 1
+        digest = base64.b64encode(hashlib.sha256(text[0].encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "http" not in policy
+
+
+def browse(page, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not browser:
+        pytest.skip("no chromium here")
+    process = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--enable-logging=stderr", "--v=0", f"--user-data-dir={tmp_path}/chromium", "--window-size=1280,900",
+         "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)})
+    return process.stdout, [line for line in process.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_it_opens_in_a_browser_without_a_complaint(hostile_report, tmp_path):
+    dom, console = browse(hostile_report, tmp_path)
+    assert console == []
+    assert '<div class="tools">' in dom  # the script showed them
+    assert "onerror=alert" not in re.sub(r'="[^"]*"|>[^<]*<', "", dom)
+    assert dom.count("<img") == len(HOSTILE)
+    # A page that does something else says so: the check can fail.
+    broken = tmp_path / "broken.html"
+    broken.write_text(hostile_report.read_text().replace("</body>", "<script>alert(1)</script></body>"))
+    _, console = browse(broken, tmp_path)
+    assert any("Content Security Policy" in line for line in console)
