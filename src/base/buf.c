@@ -19,7 +19,7 @@ void buf_free(buf *b) {
 
 void buf_clear(buf *b) {
     b->size = 0;
-    b->failed = false;
+    b->failed = b->out_of_memory = false;
     if (b->data)
         b->data[0] = '\0';
 }
@@ -37,7 +37,7 @@ void *buf_reserve(buf *b, size_t n) {
             capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
         char *data = mem_grow(b->data, b->size, capacity);
         if (!data) {
-            b->failed = true;
+            b->failed = b->out_of_memory = true;
             return NULL;
         }
         b->data = data;
@@ -86,6 +86,8 @@ bool buf_printf(buf *b, const char *format, ...) {
 ken_status buf_check(const buf *b, ken_error *err) {
     if (!b->failed)
         return KEN_OK;
+    if (b->out_of_memory)
+        return error_no_memory(err, b->size + 1);
     return error_set(err, KEN_TOO_LARGE, "text grew past its limit of %zu bytes", b->max_bytes);
 }
 

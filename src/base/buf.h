@@ -13,6 +13,7 @@ typedef struct buf {
     size_t capacity;
     size_t max_bytes;
     bool failed;
+    bool out_of_memory; /* why it failed; else the ceiling */
 } buf;
 
 void buf_init(buf *b, size_t max_bytes);
