@@ -52,81 +52,132 @@ static void resize_rows_u8(const resize_args *r) {
     }
 }
 
-/* How many taps of one output pixel a vector holds, and how many bytes loading them may read. */
-VEC size_t taps_in_vector(size_t channels) {
-    return channels == 1 ? VEC_LANES : channels == 2 ? VEC_LANES / 2 : VEC_LANES / 4;
-}
-VEC size_t bytes_in_vector(size_t channels) {
-    return channels == 3 ? VEC_RGB_BYTES : VEC_LANES;
-}
-VEC vi load_taps(size_t channels, const uint8_t *p) {
-    return channels == 3 ? vi_load_rgb(p) : vi_load_u8(p);
-}
-VEC vi spread(size_t channels, const int32_t *coefs) {
-    return channels == 1 ? vi_load(coefs) : channels == 2 ? vi_spread2(coefs) : vi_spread4(coefs);
+/* Where one output pixel's taps are: `x` bytes from the start of a source row. Of every row
+ * `readable` bytes may be read: loads may go past the taps, where coefficients are zero, but not
+ * past those. */
+typedef struct pixel_taps {
+    const int32_t *coefs;
+    size_t count, x, readable;
+} pixel_taps;
+
+enum { STEP_MAX = 16 }; /* taps, and bytes, of one step */
+
+/* How many whole steps can be loaded where they lie. */
+VEC size_t plain_steps(const pixel_taps *p, size_t channels, size_t step, size_t bytes) {
+    if (p->x + bytes > p->readable)
+        return 0;
+    return min_size(p->count / step, (p->readable - p->x - bytes) / (step * channels) + 1);
 }
 
-/* The first n coefficients, zeros in the place of the others. */
-VEC vi spread_first(size_t channels, const int32_t *coefs, size_t n) {
-    int32_t first[VEC_LANES] = {0};
-    for (size_t i = 0; i < n; i++)
-        first[i] = coefs[i];
-    return spread(channels, first);
+/* The first n coefficients, and zeros. */
+VEC void copy_coefs(int32_t out[STEP_MAX], const int32_t *coefs, size_t n) {
+    for (size_t i = 0; i < STEP_MAX; i++)
+        out[i] = i < n ? coefs[i] : 0;
 }
 
-/* Adds up the lanes of each channel and writes one pixel. */
-VEC void store_pixel(size_t channels, vi sum, uint8_t *dst) {
-    if (channels >= 3) {
-        uint32_t pixel = vi_pixel(sum, RESIZE_PRECISION_BITS);
-        memcpy(dst, &pixel, channels);
-        return;
+/* `bytes` bytes of each row, and zeros: rows of STEP_MAX. */
+VEC void copy_rows(uint8_t *out, const uint8_t *src, size_t stride, size_t rows, size_t bytes) {
+    memset(out, 0, rows * STEP_MAX);
+    for (size_t y = 0; y < rows; y++)
+        memcpy(out + y * STEP_MAX, src + y * stride, bytes);
+}
+
+/* TAP_STEP taps of 3 or 4 channels in `rows` rows. */
+VEC void wide_step(size_t channels, size_t rows, const int32_t *coefs, const uint8_t *src,
+                   size_t stride, tap_sums *sums) {
+    tap_coefs c = tap_load(coefs);
+    UNROLL
+    for (size_t y = 0; y < rows; y++)
+        sums[y] = tap_add(sums[y], c, channels, src + y * stride);
+}
+
+/* One output pixel of 3 or 4 channels in `rows` rows. */
+VEC void wide_pixels(const resize_args *r, size_t channels, size_t rows, const pixel_taps *p,
+                     const uint8_t *src, uint8_t *dst) {
+    size_t n_plain = plain_steps(p, channels, TAP_STEP, TAP_BYTES(channels)), t = 0;
+    tap_sums sums[ROWS_AT_ONCE];
+    src += p->x;
+    UNROLL
+    for (size_t y = 0; y < rows; y++)
+        sums[y] = tap_zero();
+    for (; t < n_plain * TAP_STEP; t += TAP_STEP, src += TAP_STEP * channels)
+        wide_step(channels, rows, p->coefs + t, src, r->src_stride, sums);
+    for (; t < p->count; t += TAP_STEP, src += TAP_STEP * channels) {
+        int32_t coefs[STEP_MAX];
+        uint8_t copy[ROWS_AT_ONCE * STEP_MAX];
+        size_t n = min_size(TAP_STEP, p->count - t);
+        copy_coefs(coefs, p->coefs + t, n);
+        if (p->x + t * channels + TAP_BYTES(channels) <= p->readable) {
+            wide_step(channels, rows, coefs, src, r->src_stride, sums);
+        } else {
+            copy_rows(copy, src, r->src_stride, rows, n * channels);
+            wide_step(channels, rows, coefs, copy, STEP_MAX, sums);
+        }
     }
+    UNROLL
+    for (size_t y = 0; y < rows; y++) {
+        uint32_t pixel = tap_pixel(sums[y], HALF, RESIZE_PRECISION_BITS);
+        memcpy(dst + y * r->dst_stride, &pixel, channels);
+    }
+}
+
+/* VEC_LANES / channels taps of 1 or 2 channels in `rows` rows. */
+VEC void narrow_step(size_t channels, size_t rows, const int32_t *coefs, const uint8_t *src,
+                     size_t stride, vi *sums) {
+    vi c = channels == 1 ? vi_load(coefs) : vi_spread2(coefs);
+    UNROLL
+    for (size_t y = 0; y < rows; y++)
+        sums[y] = vi_add(sums[y], vi_mul(vi_load_u8(src + y * stride), c));
+}
+
+VEC void store_narrow(size_t channels, vi sum, uint8_t *dst) {
     int32_t lanes[VEC_LANES];
     vi_store(lanes, sum);
     for (size_t c = 0; c < channels; c++) {
-        int32_t total = 0;
+        int32_t total = HALF;
         for (size_t i = c; i < VEC_LANES; i += channels)
             total += lanes[i];
         dst[c] = clip_u8(total);
     }
 }
 
-/* One half of the last place kept, once for each channel. */
-VEC vi first_sum(size_t channels) {
-    int32_t lanes[VEC_LANES] = {0};
-    for (size_t i = 0; i < 4 && i < channels; i++)
-        lanes[i] = HALF;
-    return vi_load(lanes);
+/* One output pixel of 1 or 2 channels in `rows` rows. */
+VEC void narrow_pixels(const resize_args *r, size_t channels, size_t rows, const pixel_taps *p,
+                       const uint8_t *src, uint8_t *dst) {
+    const size_t step = VEC_LANES / channels;
+    size_t n_plain = plain_steps(p, channels, step, VEC_LANES), t = 0;
+    vi sums[ROWS_AT_ONCE];
+    src += p->x;
+    UNROLL
+    for (size_t y = 0; y < rows; y++)
+        sums[y] = vi_set1(0);
+    for (; t < n_plain * step; t += step, src += VEC_LANES)
+        narrow_step(channels, rows, p->coefs + t, src, r->src_stride, sums);
+    for (; t < p->count; t += step, src += VEC_LANES) {
+        int32_t coefs[STEP_MAX];
+        uint8_t copy[ROWS_AT_ONCE * STEP_MAX];
+        size_t n = min_size(step, p->count - t);
+        copy_coefs(coefs, p->coefs + t, n);
+        copy_rows(copy, src, r->src_stride, rows, n * channels);
+        narrow_step(channels, rows, coefs, copy, STEP_MAX, sums);
+    }
+    for (size_t y = 0; y < rows; y++)
+        store_narrow(channels, sums[y], dst + y * r->dst_stride);
 }
 
-/* Output pixel i of `rows` rows. Of every source row, `readable` bytes may be read: loads may go
- * past the taps, where coefficients are zero, but not past those. */
-VEC void column_pixels(const resize_args *r, size_t channels, size_t rows, size_t i,
-                       size_t readable, const uint8_t *src, uint8_t *dst) {
-    const resize_tap *tap = &r->taps[i];
-    const int32_t *coefs = r->coefs + i * r->taps_max;
-    size_t count = (size_t)tap->count, step = taps_in_vector(channels);
-    size_t x = (size_t)tap->first * channels;
-    vi sum[ROWS_AT_ONCE];
-    UNROLL
-    for (size_t y = 0; y < rows; y++)
-        sum[y] = first_sum(channels);
-    for (size_t t = 0; t < count; t += step, x += step * channels) {
-        size_t n = min_size(step, count - t);
-        vi c = n == step ? spread(channels, coefs + t) : spread_first(channels, coefs + t, n);
-        bool whole = x + bytes_in_vector(channels) <= readable;
-        UNROLL
-        for (size_t y = 0; y < rows; y++) {
-            const uint8_t *from = src + y * r->src_stride + x;
-            uint8_t last[VEC_LANES] = {0};
-            if (!whole)
-                from = memcpy(last, from, n * channels);
-            sum[y] = vi_add(sum[y], vi_mul(load_taps(channels, from), c));
-        }
+/* Rows y .. y + rows of the result. */
+VEC void column_rows(const resize_args *r, size_t channels, size_t rows, size_t readable,
+                     size_t y) {
+    const uint8_t *src = r->src + y * r->src_stride;
+    uint8_t *dst = r->dst + y * r->dst_stride;
+    for (size_t i = 0; i < r->n_out; i++, dst += channels) {
+        pixel_taps p = {r->coefs + i * r->taps_max, (size_t)r->taps[i].count,
+                        (size_t)r->taps[i].first * channels, readable};
+        if (channels >= 3)
+            wide_pixels(r, channels, rows, &p, src, dst);
+        else
+            narrow_pixels(r, channels, rows, &p, src, dst);
     }
-    UNROLL
-    for (size_t y = 0; y < rows; y++)
-        store_pixel(channels, sum[y], dst + y * r->dst_stride + i * channels);
 }
 
 VEC void columns(const resize_args *r, size_t channels) {
@@ -134,13 +185,9 @@ VEC void columns(const resize_args *r, size_t channels) {
     for (size_t i = 0; i < r->n_out; i++)
         readable = max_size(readable, (size_t)(r->taps[i].first + r->taps[i].count) * channels);
     for (; y + ROWS_AT_ONCE <= r->rows; y += ROWS_AT_ONCE)
-        for (size_t i = 0; i < r->n_out; i++)
-            column_pixels(r, channels, ROWS_AT_ONCE, i, readable, r->src + y * r->src_stride,
-                          r->dst + y * r->dst_stride);
+        column_rows(r, channels, ROWS_AT_ONCE, readable, y);
     for (; y < r->rows; y++)
-        for (size_t i = 0; i < r->n_out; i++)
-            column_pixels(r, channels, 1, i, readable, r->src + y * r->src_stride,
-                          r->dst + y * r->dst_stride);
+        column_rows(r, channels, 1, readable, y);
 }
 
 static void resize_columns_u8(const resize_args *r) {

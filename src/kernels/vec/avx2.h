@@ -9,10 +9,9 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES     8
-#define VEC_RGB_BYTES 8
-#define GEMM_MR       6
-#define GEMM_NV       2
+#define VEC_LANES 8
+#define GEMM_MR   6
+#define GEMM_NV   2
 /* CPUs that have no AVX-512 often have only 512 KiB of level 2 cache. */
 #define GEMM_GROUP_BYTES ((size_t)400 << 10)
 
@@ -131,25 +130,11 @@ VEC void vi_store_u8(uint8_t *p, vi x) {
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
 }
-VEC vi vi_load_rgb(const uint8_t *p) {
-    int64_t bytes;
-    memcpy(&bytes, p, VEC_RGB_BYTES);
-    const vi widen = _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, -1, -1, -1, -1,
-                                      3, -1, -1, -1, 4, -1, -1, -1, 5, -1, -1, -1, -1, -1, -1, -1);
-    return _mm256_shuffle_epi8(_mm256_set1_epi64x(bytes), widen);
-}
-VEC uint32_t vi_pixel(vi x, int bits) {
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-    s = _mm_srai_epi32(s, bits);
-    s = _mm_packs_epi32(s, s);
-    return (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(s, s));
-}
-VEC vi vi_spread4(const int32_t *p) {
-    return _mm256_setr_m128i(_mm_set1_epi32(p[0]), _mm_set1_epi32(p[1]));
-}
 VEC vi vi_spread2(const int32_t *p) {
     __m256i four = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)p));
     return _mm256_permutevar8x32_epi32(four, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
 }
+
+#include "kernels/vec/taps_avx2.h"
 
 #endif

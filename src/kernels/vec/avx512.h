@@ -10,10 +10,9 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES     16
-#define VEC_RGB_BYTES 16
-#define GEMM_MR       8
-#define GEMM_NV       3
+#define VEC_LANES 16
+#define GEMM_MR   8
+#define GEMM_NV   3
 /* Every CPU with AVX-512 has at least 1 MiB of level 2 cache, but for the first client ones. */
 #define GEMM_GROUP_BYTES ((size_t)800 << 10)
 
@@ -140,29 +139,12 @@ VEC vi vi_load_u8(const uint8_t *p) {
 VEC void vi_store_u8(uint8_t *p, vi x) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_max_epi32(x, vi_set1(0))));
 }
-VEC vi vi_load_rgb(const uint8_t *p) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
-    /* Byte i to the low end of a lane, -1 makes zeros: -256 + i is the bytes i, -1, -1, -1. */
-    const vi lanes = _mm512_setr_epi32(0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255);
-    const vi widen = _mm512_or_si512(lanes, _mm512_set1_epi32(-256));
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), widen);
-}
-VEC uint32_t vi_pixel(vi x, int bits) {
-    __m256i h = _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
-    s = _mm_srai_epi32(s, bits);
-    s = _mm_packs_epi32(s, s);
-    return (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(s, s));
-}
-VEC vi vi_spread4(const int32_t *p) {
-    __m512i four = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
-    const vi index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    return _mm512_permutexvar_epi32(index, four);
-}
 VEC vi vi_spread2(const int32_t *p) {
     __m512i eight = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
     const vi index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     return _mm512_permutexvar_epi32(index, eight);
 }
+
+#include "kernels/vec/taps_avx2.h"
 
 #endif

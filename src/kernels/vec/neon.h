@@ -9,10 +9,9 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES     4
-#define VEC_RGB_BYTES 3
-#define GEMM_MR       8
-#define GEMM_NV       3
+#define VEC_LANES 4
+#define GEMM_MR   8
+#define GEMM_NV   3
 /* Small cores have 512 KiB of level 2 cache, and share it at times. */
 #define GEMM_GROUP_BYTES ((size_t)300 << 10)
 
@@ -115,15 +114,11 @@ VEC vi vi_mul(vi a, vi b) {
 VEC vi vi_shift_right(vi x, int bits) {
     return vshlq_s32(x, vdupq_n_s32(-bits));
 }
-/* Four bytes in the low lanes of a vector, widened. */
-VEC vi vi_widen(uint32_t bytes) {
-    uint16x8_t words = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(bytes)));
-    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
-}
 VEC vi vi_load_u8(const uint8_t *p) {
     uint32_t bytes;
     memcpy(&bytes, p, 4);
-    return vi_widen(bytes);
+    uint16x8_t words = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(bytes)));
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
 }
 VEC void vi_store_u8(uint8_t *p, vi x) {
     uint16x4_t words = vqmovun_s32(x);
@@ -131,21 +126,10 @@ VEC void vi_store_u8(uint8_t *p, vi x) {
     uint32_t bytes = vget_lane_u32(vreinterpret_u32_u8(narrow), 0);
     memcpy(p, &bytes, 4);
 }
-VEC vi vi_load_rgb(const uint8_t *p) {
-    return vi_widen(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16);
-}
-VEC uint32_t vi_pixel(vi x, int bits) {
-    uint8_t bytes[VEC_LANES];
-    uint32_t pixel;
-    vi_store_u8(bytes, vi_shift_right(x, bits));
-    memcpy(&pixel, bytes, 4);
-    return pixel;
-}
-VEC vi vi_spread4(const int32_t *p) {
-    return vdupq_n_s32(p[0]);
-}
 VEC vi vi_spread2(const int32_t *p) {
     return vcombine_s32(vdup_n_s32(p[0]), vdup_n_s32(p[1]));
 }
+
+#include "kernels/vec/taps_plain.h"
 
 #endif

@@ -10,10 +10,9 @@
  *   and 2^128 is infinity. vf_keep: the first n lanes of x, `fill` in the others.
  *   vf_transpose: lane j of x[i] and lane i of x[j] change places.
  *   vi_load_u8, vi_store_u8: VEC_LANES bytes, the store clips to 0 .. 255.
- *   vi_load_rgb: VEC_LANES / 4 three-byte pixels, four lanes each, the fourth zero; may read up to
- *   VEC_RGB_BYTES bytes. vi_spread4(p): each of VEC_LANES / 4 values in four lanes; vi_spread2
- *   likewise. vi_pixel: the sums of lanes 0, 4, 8..., of 1, 5, 9... and so on, shifted right and
- *   clipped, as four bytes. */
+ *   vi_spread2(p): each of VEC_LANES / 2 values in two lanes.
+ *   tap_*: TAP_STEP taps of a resampling along x for 3 or 4 channels: coefficients, sums, a product
+ *   that reads TAP_BYTES(channels) bytes, and the sum as a pixel's bytes, clipped. */
 #ifndef KEN_KERNELS_VEC_SCALAR_H
 #define KEN_KERNELS_VEC_SCALAR_H
 
@@ -23,10 +22,9 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES     4
-#define VEC_RGB_BYTES 3
-#define GEMM_MR       4
-#define GEMM_NV       2
+#define VEC_LANES 4
+#define GEMM_MR   4
+#define GEMM_NV   2
 /* What of B may lie in the level 2 cache while the rows of A pass. */
 #define GEMM_GROUP_BYTES ((size_t)192 << 10)
 
@@ -161,21 +159,10 @@ VEC void vi_store_u8(uint8_t *p, vi x) {
     for (int i = 0; i < VEC_LANES; i++)
         p[i] = (uint8_t)(x[i] < 0 ? 0 : x[i] > 255 ? 255 : x[i]);
 }
-VEC vi vi_load_rgb(const uint8_t *p) {
-    return (vi){p[0], p[1], p[2], 0};
-}
-VEC uint32_t vi_pixel(vi x, int bits) {
-    uint8_t bytes[VEC_LANES];
-    uint32_t pixel;
-    vi_store_u8(bytes, vi_shift_right(x, bits));
-    memcpy(&pixel, bytes, 4);
-    return pixel;
-}
-VEC vi vi_spread4(const int32_t *p) {
-    return vi_set1(p[0]);
-}
 VEC vi vi_spread2(const int32_t *p) {
     return (vi){p[0], p[0], p[1], p[1]};
 }
+
+#include "kernels/vec/taps_plain.h"
 
 #endif
