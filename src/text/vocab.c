@@ -95,9 +95,8 @@ ken_status vocab_add(vocab *v, const char *piece, size_t size, int64_t id, ken_e
                          v->text.data + v->entries[v->by_id[id] - 1].offset, piece, (long long)id);
     size_t offset = v->text.size;
     buf_append(&v->text, piece, size);
-    if (!buf_putc(&v->text, '\0'))
-        return error_set(err, KEN_TOO_LARGE, "the vocabulary's text exceeds %d bytes",
-                         max_text_bytes);
+    buf_putc(&v->text, '\0');
+    TRY(buf_check(&v->text, err));
     v->entries[v->n_entries++] = (vocab_entry){(uint32_t)offset, (uint32_t)size, (int32_t)id};
     v->slots[slot] = (uint32_t)v->n_entries;
     v->by_id[id] = (uint32_t)v->n_entries;
