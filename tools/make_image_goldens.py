@@ -167,6 +167,13 @@ def generate():
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", xmp(5).decode())
     rgb.save(out / "xmp-5.png", pnginfo=text)
+    exif[0x0112] = 7
+    raw = exif.tobytes()
+    for zipped in (False, True):  # as ImageMagick writes it
+        text = PngImagePlugin.PngInfo()
+        lines = re.sub("(.{72})", "\\1\n", raw.hex())
+        text.add_text("Raw profile type exif", f"\nexif\n{len(raw):8}\n{lines}\n", zip=zipped)
+        rgb.save(out / f"exif-text-7{'-zipped' if zipped else ''}.png", pnginfo=text)
 
     rgb.save(out / "lossy.webp", quality=80)
     rgba.save(out / "lossy-alpha.webp", quality=80)
@@ -327,7 +334,7 @@ def recipes(name):
             yield oc, "shortest", filter_name, (20, 27), True, (20, 27), 0, "layout"
             yield oc, "longest", filter_name, (64, 70), True, (64, 70), 0, "layout"
             yield oc, "longest", filter_name, (15, 15), True, (15, 15), 7, "layout"
-    if not name.startswith("generated"):
+    if name.startswith("clothing/"):
         yield hf, "shortest", "bicubic", (224, 224), True, (224, 224), 0, "layout"
         yield hf, "squash", "bicubic", (224, 224), False, (224, 224), 0, "layout"
         yield oc, "shortest", "bicubic", (224, 224), True, (224, 224), 0, "layout"
