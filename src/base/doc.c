@@ -9,11 +9,15 @@ enum { max_depth = 1024 };
 
 /* jansson stops at its own, higher depth; ours is checked first, on the bytes, because a recursive
  * walk over the result would come too late. */
-static ken_status check_depth(const char *text, size_t size, const char *where, ken_error *err) {
+static ken_status check_bytes(const char *text, size_t size, const char *where, ken_error *err) {
     int depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
+        /* jansson takes a NUL for the end of the text. */
+        if (c == '\0')
+            return error_at(err, KEN_BAD_FORMAT, (int64_t)i, "'%s' holds a NUL byte at byte %zu",
+                            where, i);
         if (in_string) {
             if (c == '\\')
                 i++;
@@ -36,7 +40,7 @@ static ken_status check_depth(const char *text, size_t size, const char *where, 
 static ken_status parse(const char *text, size_t size, size_t flags, const char *where,
                         json_t **out, ken_error *err) {
     *out = NULL;
-    TRY(check_depth(text, size, where, err));
+    TRY(check_bytes(text, size, where, err));
     json_error_t reason;
     *out = json_loadb(text, size, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
                       &reason);
