@@ -148,7 +148,7 @@ uint8_t *decode_pool_buffer(decode_pool *pool, int worker) {
  */
 
 static bool stopped(const decode_pool *pool) {
-    return pool->options.stop && *pool->options.stop;
+    return pool->options.stop && __atomic_load_n(pool->options.stop, __ATOMIC_RELAXED);
 }
 
 /* Waits until the time is over for a packet; *got is false when none came. */

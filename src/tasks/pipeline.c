@@ -205,7 +205,7 @@ void stages_fail(stages *s, ken_status status, const ken_error *err) {
         if (err)
             s->err = *err;
     }
-    s->stop = 1;
+    __atomic_store_n(&s->stop, 1, __ATOMIC_RELAXED); /* the decode pool reads it without the lock */
     pthread_cond_broadcast(&s->space);
     pthread_cond_broadcast(&s->ready);
     pthread_cond_broadcast(&s->done);
