@@ -48,17 +48,18 @@ check_layers() {
         }'
 }
 
-# Every header compiles alone.
+# Every header compiles alone, but the kernels' bodies and vector vocabularies: a tier puts those together.
 check_headers() {
     local flags
     flags="-std=c11 -D_GNU_SOURCE -DKEN_VERSION=\"0\" -Iinclude -Isrc -Ibuild/deps/duckdb -Wall -Wextra -Werror -fsyntax-only"
     flags="$flags $(pkg-config --cflags vips libspng libturbojpeg jansson 2>/dev/null || pkg-config --cflags jansson)"
-    files 'include/*.h' 'src/*.h' | grep -v '/body/' |
+    files 'include/*.h' 'src/*.h' | grep -vE '^src/kernels/(body|vec)/' |
         xargs -P "$(nproc)" -I{} sh -c "gcc $flags -x c {} 2>&1 || echo '{} does not compile alone'"
 }
 
-# Calls with no place here, with or without a reason to be careful.
-check_banned() {
+# Calls with no place here. Lines that are comments do not count.
+check_banned() { banned_calls | grep -vE '^[^:]+:[0-9]+:[ ]*(/\*|\*)'; }
+banned_calls() {
     files 'src/*.c' 'src/*.h' 'include/*.h' |
         xargs grep -nE '(^|[^a-zA-Z0-9_])(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca|atoi|atol|atof|rand|srand|tmpnam|mktemp)[ ]*\(' || true
     # Memory goes through base/mem.h; only it, and code that must free a library's block, may differ.
