@@ -78,8 +78,7 @@ static const option *options(void) {
     return table;
 }
 
-/* ---- arguments ---------------------------------------------------------------------------------
- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 /* "I/N" */
 static bool parse_shard(inputs_options *in) {
@@ -108,8 +107,7 @@ static inputs_options input_options(int n_args, char **args) {
                             .seed = seed >= 0 ? (uint64_t)seed : 0};
 }
 
-/* ---- what is said ------------------------------------------------------------------------------
- */
+/* ---- what is said ---------------------------------------------------------------------------- */
 
 static progress_view view;
 
@@ -181,8 +179,7 @@ static void say_report(const embed_report *r, const char *noun) {
         say_stages(&r->stats);
 }
 
-/* ---- the run -----------------------------------------------------------------------------------
- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static ken_status list_inputs(inputs *in, ken_error *err) {
     uint64_t n = 0;

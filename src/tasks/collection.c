@@ -55,8 +55,7 @@ const char *const *collection_part_paths(const collection *c, size_t *n) {
     return c->files.paths;
 }
 
-/* ---- metadata ----------------------------------------------------------------------------------
- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 static ken_status parse_dim(const char *text, const char *where, int *out, ken_error *err) {
     char *end = NULL;
@@ -109,8 +108,7 @@ ken_status collection_read_meta(const table_reader *r, const char *where, arena 
     return parse_dim(table_reader_metadata(r, "ken.dim"), where, &out->dim, err);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static ken_status make_room(collection *c, size_t n_rows, ken_error *err) {
     size_t bytes;
@@ -175,7 +173,8 @@ static ken_status read_rows(collection *c, const char *path, ken_error *err) {
     uint64_t n_rows = table_reader_n_rows(r);
     if (table_reader_column_type(r, 0, NULL) != TABLE_TEXT)
         status = error_set(err, KEN_BAD_FORMAT, "'%s': column 'id' does not hold text", path);
-    else if (table_reader_column_type(r, 1, &width) != TABLE_VECTOR || width != c->meta.dim)
+    else if (table_reader_column_type(r, 1, &width) != TABLE_VECTOR ||
+             (n_rows && width != c->meta.dim))
         status = error_set(err, KEN_BAD_FORMAT,
                            "'%s': column 'embedding' does not hold vectors of %d floats", path,
                            c->meta.dim);

@@ -32,8 +32,7 @@ uint64_t decode_pool_worker_bytes(const image_limits *limits) {
     return 16 * (pixels < most ? pixels : most) + ((uint64_t)1 << 30);
 }
 
-/* ---- starting ----------------------------------------------------------------------------------
- */
+/* ---- starting -------------------------------------------------------------------------------- */
 
 static ken_status make_slot(decode_pool *pool, decode_slot *slot, ken_error *err) {
     slot->shared = mmap(NULL, pool->shared_bytes, PROT_READ | PROT_WRITE,
@@ -144,8 +143,7 @@ uint8_t *decode_pool_buffer(decode_pool *pool, int worker) {
     return pool->slots[worker].shared + pool->pixels_bytes;
 }
 
-/* ---- talking -----------------------------------------------------------------------------------
- */
+/* ---- talking --------------------------------------------------------------------------------- */
 
 static bool stopped(const decode_pool *pool) {
     return pool->options.stop && __atomic_load_n(pool->options.stop, __ATOMIC_RELAXED);

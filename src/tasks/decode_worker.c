@@ -40,8 +40,7 @@ static void follow_parent(pid_t parent) {
         _exit(0);
 }
 
-/* ---- worker ------------------------------------------------------------------------------------
- */
+/* ---- worker ---------------------------------------------------------------------------------- */
 
 static void set_limit(int resource, rlim_t value) {
     struct rlimit limit;
@@ -143,8 +142,7 @@ void decode_worker_main(decode_pool *pool, int worker) {
     }
 }
 
-/* ---- keeper ------------------------------------------------------------------------------------
- */
+/* ---- keeper ---------------------------------------------------------------------------------- */
 
 static void report_deaths(decode_pool *pool) {
     int wait_status;

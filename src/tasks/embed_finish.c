@@ -13,8 +13,7 @@
 
 enum { max_seal_bytes = 1 << 20 };
 
-/* ---- error table -------------------------------------------------------------------------------
- */
+/* ---- error table ----------------------------------------------------------------------------- */
 
 static ken_status write_errors(embed_job *job, ken_error *err) {
     if (!job->report->n_failed) {
@@ -31,16 +30,24 @@ static ken_status write_errors(embed_job *job, ken_error *err) {
         buf_append(&table, lines.data, lines.size);
         status = buf_check(&table, err);
     }
+    /* First among the parts, whose folder is cleaned up after a crash. */
+    char *made = arena_printf(&job->memory, "%s/errors.csv", job->parts_dir);
+    if (status == KEN_OK && !made)
+        status = error_no_memory(err, PATH_MAX);
     if (status == KEN_OK)
-        status =
-            output_failed(err, file_write_atomic(job->errors_path, table.data, table.size, err));
+        status = output_failed(err, file_write_atomic(made, table.data, table.size, err));
+    if (status == KEN_OK && !job->folder) {
+        if (rename(made, job->errors_path) != 0)
+            status = output_error(err, errno, "create", job->errors_path);
+        else
+            status = output_failed(err, file_sync_parent(job->errors_path, err));
+    }
     buf_free(&lines);
     buf_free(&table);
     return status;
 }
 
-/* ---- one file ----------------------------------------------------------------------------------
- */
+/* ---- one file -------------------------------------------------------------------------------- */
 
 static ken_status check_rows(const char *path, uint64_t expected, ken_error *err) {
     table_reader *r;
@@ -106,8 +113,7 @@ static ken_status finish_file(embed_job *job, ken_error *err) {
     return parts_remove(&job->parts, err);
 }
 
-/* ---- a folder ----------------------------------------------------------------------------------
- */
+/* ---- a folder -------------------------------------------------------------------------------- */
 
 static ken_status seal_folder(embed_job *job, ken_error *err) {
     buf text;
@@ -144,8 +150,7 @@ ken_status embed_job_finish(embed_job *job, ken_error *err) {
     return seal_folder(job, err);
 }
 
-/* ---- finished before ---------------------------------------------------------------------------
- */
+/* ---- finished before ------------------------------------------------------------------------- */
 
 static ken_status refuse_other(const embed_job *job, ken_error *err) {
     error_set(err, KEN_CANNOT_CREATE, "output '%s' exists, and is not the result of this command",

@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- what there was ----------------------------------------------------------------------------
- */
+/* ---- what there was -------------------------------------------------------------------------- */
 
 typedef struct old_row {
     const char *id, *hash;
@@ -111,8 +110,7 @@ static bool reuse(void *context, const embed_item *item, embed_item *out) {
     return true;
 }
 
-/* ---- the exchange ------------------------------------------------------------------------------
- */
+/* ---- the exchange ---------------------------------------------------------------------------- */
 
 typedef struct exchange {
     const char *dir, *next;
@@ -219,8 +217,7 @@ static ken_status take_over(const char *dir, const char *next, ken_error *err) {
     return status;
 }
 
-/* ---- the update --------------------------------------------------------------------------------
- */
+/* ---- the update ------------------------------------------------------------------------------ */
 
 static ken_status rebuild(embed_job *job, const char *dir, const char *next, ken_error *err) {
     old_rows old = {.report = job->report};

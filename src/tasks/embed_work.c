@@ -9,8 +9,7 @@
 static const double finish_seconds = 4;
 static const size_t max_part_errors_bytes = (size_t)1 << 30;
 
-/* ---- one part ----------------------------------------------------------------------------------
- */
+/* ---- one part -------------------------------------------------------------------------------- */
 
 static ken_status begin_part(embed_job *job, uint64_t first, ken_error *err) {
     job->record = (part_record){.part = first / job->part_rows, .first = first};
@@ -75,8 +74,7 @@ static ken_status sink(void *context, const embed_item *item, ken_error *err) {
     return KEN_OK;
 }
 
-/* ---- the run -----------------------------------------------------------------------------------
- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static void pass_progress(void *context, const embed_progress *from) {
     embed_job *job = context;

@@ -18,8 +18,7 @@ static ken_status open_all_columns(const collection *c, table_reader **out, ken_
     return table_reader_open(paths, n, NULL, 0, out, err);
 }
 
-/* ---- text ---------------------------------------------------------------------------------------
- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* "2024-05-06T07:08:09.123456Z" */
 static void put_time(buf *out, int64_t us) {

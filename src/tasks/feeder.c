@@ -36,8 +36,7 @@ void entry_fail(entry *e, const char *stage, const char *reason, const char *det
     e->item.embedding = NULL;
 }
 
-/* ---- taking ------------------------------------------------------------------------------------
- */
+/* ---- taking ---------------------------------------------------------------------------------- */
 
 static bool copy_string(entry *e, const char *from, const char **to) {
     *to = from ? entry_text(e, from, strlen(from)) : NULL;

@@ -51,8 +51,7 @@ void inputs_close(inputs *in) {
     mem_free(in);
 }
 
-/* ---- naming ------------------------------------------------------------------------------------
- */
+/* ---- naming ---------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end) {
     size_t n = strlen(text), m = strlen(end);
@@ -153,8 +152,7 @@ static ken_status add_all(inputs *in, const inputs_options *o, ken_error *err) {
     return KEN_OK;
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static ken_status copy_text(inputs *in, const char *text, const char **out, ken_error *err) {
     *out = text ? arena_strdup(&in->sources.arena, text) : NULL;
@@ -393,8 +391,7 @@ ken_status inputs_open(const inputs_options *options, inputs **out, ken_error *e
     return status;
 }
 
-/* ---- the sequence ------------------------------------------------------------------------------
- */
+/* ---- the sequence ---------------------------------------------------------------------------- */
 
 bool inputs_are_texts(const inputs *in) {
     return in->texts;

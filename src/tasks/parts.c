@@ -48,8 +48,7 @@ static ken_status inside(parts *p, const char *name, ken_error *err) {
     return buf_check(&p->path, err);
 }
 
-/* ---- whose folder it is ------------------------------------------------------------------------
- */
+/* ---- whose folder it is ---------------------------------------------------------------------- */
 
 static bool starts_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
@@ -93,14 +92,13 @@ static ken_status check_contents(const char *dir, ken_error *err) {
 
 static ken_status make_folder(const char *dir, ken_error *err) {
     if (mkdir(dir, 0777) == 0)
-        return file_sync_parent(dir, err);
+        return output_failed(err, file_sync_parent(dir, err));
     if (errno != EEXIST || !file_is_directory(dir))
         return output_error(err, errno, "create folder", dir);
     return check_contents(dir, err);
 }
 
-/* ---- lock --------------------------------------------------------------------------------------
- */
+/* ---- lock ------------------------------------------------------------------------------------ */
 
 static ken_status refuse_locked(parts *p, ken_error *err) {
     char holder[32] = "";
@@ -137,8 +135,7 @@ static ken_status take_lock(parts *p, ken_error *err) {
     return KEN_OK;
 }
 
-/* ---- what the job is ---------------------------------------------------------------------------
- */
+/* ---- what the job is ------------------------------------------------------------------------- */
 
 bool parts_describe(const job_fact *facts, size_t n_facts, buf *out) {
     buf_puts(out, "{\n");
@@ -184,8 +181,7 @@ static ken_status check_job(parts *p, const job_fact *facts, size_t n_facts, ken
     return status;
 }
 
-/* ---- parts that are there ----------------------------------------------------------------------
- */
+/* ---- parts that are there -------------------------------------------------------------------- */
 
 static bool has_hash(const char *path, const char *hash, const uint64_t *size_bytes) {
     file_map map;
@@ -228,45 +224,64 @@ static ken_status check_parts(parts *p, ken_error *err) {
     return KEN_OK;
 }
 
-/* `keep_lock`: the folder goes on being used. The lock goes last, and job.json before it, so that
- * what is left after a crash half-way is still known as a job's. */
-static ken_status remove_files(parts *p, bool keep_lock, ken_error *err) {
-    static const char *const last[] = {"job.json", "done", "lock"};
+/* Removes the files whose names `chosen` picks, of those that are a job's. */
+static ken_status remove_chosen(parts *p, bool (*chosen)(const char *name), ken_error *err) {
     DIR *stream = opendir(p->dir);
     if (!stream)
         return output_error(err, errno, "open folder", p->dir);
     ken_status status = KEN_OK;
     struct dirent *entry;
     while (status == KEN_OK && (entry = readdir(stream)) != NULL) {
-        bool later = false;
-        for (size_t i = 0; i < sizeof last / sizeof *last; i++)
-            later = later || strcmp(entry->d_name, last[i]) == 0;
-        if (later || !is_ours(entry->d_name))
+        if (!is_ours(entry->d_name) || !chosen(entry->d_name))
             continue;
         status = inside(p, entry->d_name, err);
         if (status == KEN_OK && unlink(p->path.data) != 0)
             status = output_error(err, errno, "remove", p->path.data);
     }
     closedir(stream);
-    for (size_t i = 0; i < (keep_lock ? 2 : 3) && status == KEN_OK; i++) {
-        status = inside(p, last[i], err);
-        if (status == KEN_OK && unlink(p->path.data) != 0 && errno != ENOENT)
-            status = output_error(err, errno, "remove", p->path.data);
-    }
     return status;
+}
+
+static bool is_temporary(const char *name) {
+    return strstr(name, ".tmp") != NULL;
+}
+
+/* They go last, and the lock last of all, so that what is left after a crash half-way is still
+ * known as a job's. */
+static const char *const last_files[] = {"job.json", "done", "lock"};
+enum { n_last_files = sizeof last_files / sizeof *last_files };
+
+static bool is_not_last(const char *name) {
+    for (int i = 0; i < n_last_files; i++)
+        if (strcmp(name, last_files[i]) == 0)
+            return false;
+    return true;
+}
+
+/* `keep_lock`: the folder goes on being used. */
+static ken_status remove_files(parts *p, bool keep_lock, ken_error *err) {
+    TRY(remove_chosen(p, is_not_last, err));
+    for (int i = 0; i < n_last_files - keep_lock; i++) {
+        TRY(inside(p, last_files[i], err));
+        if (unlink(p->path.data) != 0 && errno != ENOENT)
+            return output_error(err, errno, "remove", p->path.data);
+    }
+    return KEN_OK;
 }
 
 ken_status parts_remove(parts *p, ken_error *err) {
     TRY(remove_files(p, false, err));
     if (rmdir(p->dir) != 0)
         return output_error(err, errno, "remove folder", p->dir);
-    return file_sync_parent(p->dir, err);
+    return output_failed(err, file_sync_parent(p->dir, err));
 }
 
 static ken_status open_all(parts *p, const job_fact *facts, size_t n_facts, bool restart,
                            ken_error *err) {
     TRY(make_folder(p->dir, err));
     TRY(take_lock(p, err));
+    /* What a run that was killed had not finished writing. */
+    TRY(remove_chosen(p, is_temporary, err));
     if (restart)
         TRY(remove_files(p, true, err));
     TRY(check_job(p, facts, n_facts, err));
@@ -306,8 +321,7 @@ void parts_close(parts *p) {
     *p = (parts){.lock_fd = -1};
 }
 
-/* ---- writing a part ----------------------------------------------------------------------------
- */
+/* ---- writing a part -------------------------------------------------------------------------- */
 
 static ken_status write_rows(parts *p, table_writer *rows, part_record *record, ken_error *err) {
     part_file_name(&p->path, p->dir, record->part);

@@ -23,8 +23,7 @@ typedef struct run {
     uint64_t n_done, n_failed;
 } run;
 
-/* ---- sizing ------------------------------------------------------------------------------------
- */
+/* ---- sizing ---------------------------------------------------------------------------------- */
 
 /* 16 keeps the encoder busy; less when the workspaces would take more than a quarter of memory. */
 static int choose_batch(const ken_model *model, const pipeline_options *o, int n_threads) {
@@ -98,8 +97,7 @@ static void say_plan(const run *r) {
             mib(decode_pool_worker_bytes(&r->options.limits)));
 }
 
-/* ---- setting up --------------------------------------------------------------------------------
- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 static ken_status make_ring(stages *s, ken_error *err) {
     s->ring = mem_zalloc(s->n_ring, sizeof *s->ring);
@@ -195,8 +193,7 @@ static void make_locks(stages *s) {
     pthread_condattr_destroy(&monotonic);
 }
 
-/* ---- running -----------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 void stages_fail(stages *s, ken_status status, const ken_error *err) {
     pthread_mutex_lock(&s->lock);

@@ -245,8 +245,7 @@ ken_status source_list_add_folder(source_list *list, const char *root, const cha
     return KEN_OK;
 }
 
-/* ---- globs and lists ---------------------------------------------------------------------------
- */
+/* ---- globs and lists ------------------------------------------------------------------------- */
 
 ken_status source_list_add_glob(source_list *list, const char *pattern, bool *matched,
                                 ken_error *err) {

@@ -68,8 +68,7 @@ uint64_t stream_n_rows(const stream *s) {
     return s->table ? table_reader_n_rows(s->table) : 0;
 }
 
-/* ---- tar shards --------------------------------------------------------------------------------
- */
+/* ---- tar shards ------------------------------------------------------------------------------ */
 
 static const tar_field *find_field(const tar_sample *sample, const char *name) {
     for (size_t i = 0; i < sample->n_fields; i++)
@@ -163,8 +162,7 @@ static ken_status next_sample(stream *s, input_item *item, bool *more, ken_error
     return *more ? give_sample(s, &sample, item, err) : KEN_OK;
 }
 
-/* ---- tables ------------------------------------------------------------------------------------
- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 /* Which of the usual names the table has, when the user named none. */
 static const char *guess(table_reader *r, const char *const *names) {

@@ -1,12 +1,10 @@
 """Kill it, fill its disk, press Ctrl-C: nothing finished is lost, and the same command then gives the same
 bytes as a run that nothing happened to."""
-import fcntl
 import os
 import re
 import resource
 import shutil
 import signal
-import struct
 import subprocess
 import time
 
@@ -61,12 +59,10 @@ def test_killed_at_every_call(embed, folder, wanted, strace, call):
 
 
 @pytest.mark.parametrize("call,error", [("write", "ENOSPC"), ("write", "EDQUOT"), ("fsync", "EIO"), ("rename", "ENOSPC"),
-                                        ("mkdir", "ENOSPC"), ("openat", "EIO")])
+                                        ("mkdir", "ENOSPC")])
 def test_output_errors(embed, folder, wanted, strace, call, error):
     """Every such failure is exit code 74 with the advice to resume, or the run did not need the call."""
-    calls = count_calls(embed, strace, [call])[call]
-    whens = range(1, calls + 1) if call != "openat" else []
-    for when in whens:
+    for when in range(1, count_calls(embed, strace, [call])[call] + 1):
         result = embed(*JOB, wrap=[strace, "-o", "/dev/null", "-e", f"trace={call}", "-e",
                                    f"inject={call}:error={error}:when={when}"])
         assert result.returncode in (1, 74), (when, result.returncode, result.err)
@@ -81,7 +77,7 @@ def test_output_errors(embed, folder, wanted, strace, call, error):
 
 def test_error_twice(embed, folder, wanted, strace):
     """A full disk while resuming from a full disk."""
-    for first, second in ((6, 3), (9, 1), (12, 2)):
+    for first, second in ((6, 3), (12, 2)):
         for when in (first, second):
             embed(*JOB, wrap=[strace, "-o", "/dev/null", "-e", "trace=write", "-e",
                               f"inject=write:error=ENOSPC:when={when}+"])
@@ -92,7 +88,7 @@ def test_error_twice(embed, folder, wanted, strace):
 def test_file_size_limit(embed, folder, wanted):
     """A real limit, not an injected one: the joined file is larger than a part."""
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (12000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8500, resource.RLIM_INFINITY))
     result = embed(*JOB, preexec_fn=limit)
     assert result.returncode == 74 and "resume with the same command" in result.err, result.err
     assert not (embed.dir / "out.parquet").exists()
@@ -105,7 +101,7 @@ def test_full_disk(embed, folder, wanted):
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", disk], capture_output=True).returncode:
         def limit():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8500, resource.RLIM_INFINITY))
         assert embed("in", "-o", "disk/out.parquet", "--part-rows", "3", "-q", preexec_fn=limit).returncode == 74
         return
     try:
@@ -136,7 +132,7 @@ def test_random_kills(embed, folder, wanted):
 @pytest.fixture
 def many(embed, folder):
     """Enough pictures that a run can be interrupted."""
-    for i in range(100):
+    for i in range(40):
         for c in "abcdefgh":
             os.link(folder / f"{c}.jpg", folder / f"{i}{c}.jpg")
     return folder
@@ -144,7 +140,7 @@ def many(embed, folder):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_once(embed, many, number):
-    job = ("in", "-o", "out.parquet", "--part-rows", "50", "--threads", "1")
+    job = ("in", "-o", "out.parquet", "--part-rows", "20", "--threads", "1")
     process = embed.start(*job)
     parts = embed.dir / "out.parquet.parts"
     while process.poll() is None and not (parts / "manifest.jsonl").exists():
@@ -159,13 +155,13 @@ def test_ctrl_c_once(embed, many, number):
     done = (parts / "manifest.jsonl").read_text().count("\n")
     assert done >= 1 and not list(parts.glob("*.tmp"))
     result = embed.ok(*job)
-    assert f"{done * 50} items were done before" in result.err
-    embed.ok("in", "-o", "whole.parquet", "--part-rows", "50")
+    assert f"{done * 20} items were done before" in result.err
+    embed.ok("in", "-o", "whole.parquet", "--part-rows", "20")
     assert embed.digest("out.parquet") == embed.digest("whole.parquet")
 
 
 def test_ctrl_c_twice(embed, many):
-    process = embed.start("in", "-o", "out.parquet", "--part-rows", "700", "--threads", "1")
+    process = embed.start("in", "-o", "out.parquet", "--part-rows", "300", "--threads", "1")
     while process.poll() is None and not (embed.dir / "out.parquet.parts/job.json").exists():
         time.sleep(0.005)
     time.sleep(0.2)
@@ -173,32 +169,32 @@ def test_ctrl_c_twice(embed, many):
     stop_after(process, 0, times=2)
     process.communicate(timeout=10)
     assert process.returncode == 75 and time.monotonic() - sent < 1.5
-    embed.ok("in", "-o", "out.parquet", "--part-rows", "700")
+    embed.ok("in", "-o", "out.parquet", "--part-rows", "300")
 
 
 def test_terminal_interrupt_of_the_whole_group(embed, many):
     """A terminal sends Ctrl-C to the decoders as well; they must leave it to the program."""
-    process = embed.start("in", "-o", "out.parquet", "--part-rows", "50", start_new_session=True)
+    process = embed.start("in", "-o", "out.parquet", "--part-rows", "20", start_new_session=True)
     while process.poll() is None and not (embed.dir / "out.parquet.parts/manifest.jsonl").exists():
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 75, err
-    embed.ok("in", "-o", "out.parquet", "--part-rows", "50")
+    embed.ok("in", "-o", "out.parquet", "--part-rows", "20")
     assert not (embed.dir / "out.errors.csv").exists()
 
 
 def test_second_run_on_one_output(embed, many):
-    process = embed.start("in", "-o", "out.parquet", "--part-rows", "50", "--threads", "1")
+    process = embed.start("in", "-o", "out.parquet", "--part-rows", "20", "--threads", "1")
     while process.poll() is None and not (embed.dir / "out.parquet.parts/manifest.jsonl").exists():
         time.sleep(0.005)
-    second = embed("in", "-o", "out.parquet", "--part-rows", "50")
+    second = embed("in", "-o", "out.parquet", "--part-rows", "20")
     holder = process.pid
     process.kill()
     process.communicate()
     assert second.returncode == 73, second.err
     assert f"in use by another ken, process {holder}" in second.err
-    embed.ok("in", "-o", "out.parquet", "--part-rows", "50")
+    embed.ok("in", "-o", "out.parquet", "--part-rows", "20")
 
 
 def test_stale_lock(embed, folder, wanted):
@@ -268,7 +264,6 @@ def test_damaged_parts_are_made_again(embed, folder, wanted, strace):
 
 def test_torn_writes(embed, folder, wanted, strace):
     """After power is lost, what was written since the last sync may be there in part or not at all."""
-    renames = count_calls(embed, strace, ["rename"])["rename"]
     for keep in (0, 1, 40):
         embed(*JOB, wrap=[strace, "-o", "/dev/null", "-e", "trace=fsync", "-e",
                           "inject=fsync:signal=SIGKILL:when=9"])
@@ -278,7 +273,6 @@ def test_torn_writes(embed, folder, wanted, strace):
             (parts / name).write_bytes((parts / name).read_bytes()[:keep])
         finish_and_compare(embed, wanted)
         clear(embed)
-    assert renames
 
 
 def manifest_names(parts):

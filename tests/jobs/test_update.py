@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 
-import pytest
-
 OUT = ("in", "-o", "out/", "--part-rows", "3", "--update")
 
 
