@@ -72,7 +72,7 @@ def prepare(directory):
 
 def start(arguments, model, pixels):
     peer = [sys.executable, ROOT / "bench/encode_peer.py"]
-    ken = [arguments.program, model, pixels] + ([arguments.cpu] if arguments.cpu else [])
+    ken = [arguments.build / "bench_encode", model, pixels] + ([arguments.cpu] if arguments.cpu else [])
     return [Engine("ken", ken),
             Engine("onnxruntime", peer + ["onnxruntime", model / "image.onnx", pixels, SIZE]),
             Engine("torch", peer + ["torch", model, pixels, SIZE])]
@@ -125,7 +125,8 @@ def print_table(result):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--program", type=Path, default=ROOT / "build/release/bench_encode")
+    parser.add_argument("--build", type=Path, default=ROOT / "build/release",
+                        help="build folder that holds bench_encode")
     parser.add_argument("--work", type=Path, default=ROOT / "build/bench", help="for the model")
     parser.add_argument("--cpu", metavar="TIER", help="ken's CPU tier (default: the best)")
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,6 +1,6 @@
-# Benchmarks, built on request by `./dev bench`: ninja bench_NAME. They land beside the program.
+# Benchmarks, which `./dev bench NAME` runs; they land beside the program.
 function(ken_bench name)
-  add_executable(bench_${name} EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/bench_${name}.c)
+  add_executable(bench_${name} ${CMAKE_SOURCE_DIR}/bench/bench_${name}.c)
   target_link_libraries(bench_${name} PRIVATE ${ARGN})
   set_target_properties(bench_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()
