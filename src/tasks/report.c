@@ -72,7 +72,7 @@ static ken_status put_overview(const report_page *p, buf *out, ken_error *err) {
         TRY(PUT(out, err, "overview-row", slot_text("anchor", report_anchor(p, g, anchor)),
                 slot_text("name", report_group_name(p, g)),
                 slot_text("kind", g + 1 < p->plan.n_groups ? "in" : "out"),
-                slot_fixed("percent", 1, percent), slot_count("count", group_size(p, g))));
+                slot_fixed("percent", 1, percent), slot_grouped("count", group_size(p, g))));
     }
     return KEN_OK;
 }
@@ -81,12 +81,13 @@ static ken_status put_chips(const report_page *p, buf *out, ken_error *err) {
     for (size_t g = 0; g < p->plan.n_groups; g++) {
         char anchor[ANCHOR_BYTES];
         TRY(PUT(out, err, "chip", slot_text("anchor", report_anchor(p, g, anchor)),
-                slot_text("name", report_group_name(p, g)), slot_count("count", group_size(p, g))));
+                slot_text("name", report_group_name(p, g)),
+                slot_grouped("count", group_size(p, g))));
     }
     const samples *s = p->results->samples;
     if (s->n_failures)
         TRY(PUT(out, err, "chip", slot_text("anchor", "errors"), slot_text("name", "Failed"),
-                slot_count("count", s->n_failures)));
+                slot_grouped("count", s->n_failures)));
     return KEN_OK;
 }
 
@@ -104,15 +105,16 @@ static ken_status fill_head(const report_page *p, head_parts *h, ken_error *err)
     if (!e)
         return KEN_OK;
     TRY(template_put(&h->wrong_switch, report_html, "wrong-switch", NULL, 0, err));
-    return PUT(&h->accuracy, err, "lede-accuracy", slot_count("right", e->n_right),
-               slot_count("labelled", e->n_labelled), slot_percent("accuracy", e->accuracy));
+    return PUT(&h->accuracy, err, "lede-accuracy", slot_grouped("right", e->n_right),
+               slot_grouped("labelled", e->n_labelled), slot_percent("accuracy", e->accuracy));
 }
 
 static ken_status put_head(const report_page *p, ken_error *err) {
     const results *r = p->results;
     size_t n_categories = r->classifier->rules->n_categories;
     char title[128];
-    snprintf(title, sizeof title, "%zu %s in %zu %s", r->samples->n,
+    slot n_pictures = slot_grouped("", r->samples->n);
+    snprintf(title, sizeof title, "%s %s in %zu %s", n_pictures.number,
              r->samples->n == 1 ? "picture" : "pictures", n_categories,
              n_categories == 1 ? "category" : "categories");
     head_parts h;

@@ -131,11 +131,11 @@ static ken_status put_grids(report_page *p, size_t group, ken_error *err) {
     TRY(put_cards(p, group, 0, open, err));
     TRY(template_put(p->out, report_html, "grid-bottom", NULL, 0, err));
     if (shown > open) {
-        TRY(PUT(p->out, err, "more-top", slot_count("count", shown - open)));
+        TRY(PUT(p->out, err, "more-top", slot_grouped("count", shown - open)));
         TRY(put_cards(p, group, open, shown, err));
         TRY(template_put(p->out, report_html, "more-bottom", NULL, 0, err));
     }
-    return n > shown ? PUT(p->out, err, "left-out", slot_count("count", n - shown)) : KEN_OK;
+    return n > shown ? PUT(p->out, err, "left-out", slot_grouped("count", n - shown)) : KEN_OK;
 }
 
 static ken_status put_prompts(const char *kind, const rules_texts *texts, buf *out,
@@ -177,7 +177,7 @@ ken_status report_put_group(report_page *p, size_t group, ken_error *err) {
         status =
             PUT(p->out, err, "section-top", slot_text("anchor", report_anchor(p, group, anchor)),
                 slot_text("name", report_group_name(p, group)),
-                slot_count("count", p->plan.first[group + 1] - p->plan.first[group]),
+                slot_grouped("count", p->plan.first[group + 1] - p->plan.first[group]),
                 slot_buf("prompts", &prompts_text), slot_buf("chart", &chart));
     buf_free(&prompts_text);
     buf_free(&chart);

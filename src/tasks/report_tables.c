@@ -18,7 +18,7 @@ static ken_status put_class_rows(const evaluation *e, buf *out, ken_error *err) 
         if (c->n_labelled == 0 && c->n_predicted == 0)
             continue;
         TRY(PUT(out, err, "evaluation-row", slot_text("name", c->name),
-                slot_count("labelled", c->n_labelled), slot_count("answered", c->n_predicted),
+                slot_grouped("labelled", c->n_labelled), slot_grouped("answered", c->n_predicted),
                 slot_percent("precision", c->precision), slot_percent("recall", c->recall),
                 slot_percent("f1", c->f1), slot_percent("ap", c->average_precision)));
     }
@@ -32,7 +32,7 @@ static ken_status put_cells(const evaluation *e, size_t row, buf *out, ken_error
         size_t heat = counts[j] ? 1 + (n_heats - 1) * counts[j] / e->classes[row].n_labelled : 0;
         size_t answer = row < e->n_answers ? row : e->n_answers - 1;
         TRY(PUT(out, err, "confusion-cell", slot_count("heat", heat),
-                slot_text("right", j == answer ? " right" : ""), slot_count("count", counts[j])));
+                slot_text("right", j == answer ? " right" : ""), slot_grouped("count", counts[j])));
     }
     return KEN_OK;
 }
@@ -110,10 +110,10 @@ ken_status report_put_errors(report_page *p, ken_error *err) {
                      slot_text("reason", f->reason), slot_text("detail", f->detail));
     }
     if (status == KEN_OK && s->n_failures > n)
-        status = PUT(&rows, err, "errors-left-out", slot_count("count", s->n_failures - n));
+        status = PUT(&rows, err, "errors-left-out", slot_grouped("count", s->n_failures - n));
     if (status == KEN_OK)
-        status =
-            PUT(p->out, err, "errors", slot_count("count", s->n_failures), slot_buf("rows", &rows));
+        status = PUT(p->out, err, "errors", slot_grouped("count", s->n_failures),
+                     slot_buf("rows", &rows));
     buf_free(&rows);
     return status;
 }

@@ -18,6 +18,16 @@ slot slot_count(const char *name, size_t n) {
     return s;
 }
 
+slot slot_grouped(const char *name, size_t n) {
+    slot plain = slot_count(name, n), s = {.name = name};
+    for (size_t i = 0; i < plain.size; i++) {
+        if (i && (plain.size - i) % 3 == 0)
+            s.number[s.size++] = ',';
+        s.number[s.size++] = plain.number[i];
+    }
+    return s;
+}
+
 slot slot_fixed(const char *name, int digits, double value) {
     if (isnan(value))
         return slot_text(name, "–");

@@ -18,6 +18,7 @@ typedef struct slot {
 slot slot_text(const char *name, const char *text); /* NULL text is empty */
 slot slot_buf(const char *name, const buf *text);
 slot slot_count(const char *name, size_t n);
+slot slot_grouped(const char *name, size_t n);               /* 12,345: for people */
 slot slot_fixed(const char *name, int digits, double value); /* a dash for NAN */
 slot slot_percent(const char *name, double ratio);           /* a dash for NAN */
 
