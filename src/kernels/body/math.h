@@ -26,7 +26,7 @@ VEC void vf_store_some(float *p, vf x, size_t n) {
         vf_store_n(p, x, n);
 }
 
-/* e^x within 1.5 ulp for x in [-87.3, 88.3]; 0 below -87.7, infinity above 88.4, NaN for a NaN.
+/* e^x within 1 ulp for x in [-87.3, 88.3]; 0 below -87.7, infinity above 88.4, NaN for a NaN.
  * x = n ln 2 + r, e^r = 1 + r + r^2 q(r) with a minimax q: relative error 3e-9 before rounding. */
 VEC vf vf_exp(vf x) {
     x = vf_min(vf_set1(88.9f), vf_max(vf_set1(-88.0f), x));
