@@ -8,9 +8,10 @@ static int smaller(int a, int b) {
     return a < b ? a : b;
 }
 
-/* Edits (insert, delete, replace, swap neighbours) from `a` to `b`; both within longest_word bytes.
- */
-static int distance(const char *a, size_t n_a, const char *b, size_t n_b) {
+int edit_distance(const char *a, const char *b) {
+    size_t n_a = strlen(a), n_b = strlen(b);
+    if (n_a > longest_word || n_b > longest_word)
+        return longest_word;
     int rows[3][longest_word + 1]; /* of the dynamic programme: i - 2, i - 1, i */
     for (size_t j = 0; j <= n_b; j++)
         rows[0][j] = (int)j;
@@ -29,18 +30,12 @@ static int distance(const char *a, size_t n_a, const char *b, size_t n_b) {
 }
 
 const char *suggest_word(const char *typed, const char *const *words, size_t n) {
-    size_t n_typed = strlen(typed);
-    if (n_typed > longest_word)
-        return NULL;
     const char *best = NULL;
-    int best_distance = n_typed > 6 ? 4 : 3;
+    int best_distance = strlen(typed) > 6 ? 4 : 3;
     for (size_t i = 0; i < n; i++) {
-        size_t n_word = words[i] ? strlen(words[i]) : 0;
-        if (n_word == 0 || n_word > longest_word)
-            continue;
-        int d = distance(typed, n_typed, words[i], n_word);
+        int d = words[i] ? edit_distance(typed, words[i]) : best_distance;
         /* A word of which nothing is left is no suggestion. */
-        if (d < best_distance && d < (int)n_word) {
+        if (d < best_distance && d < (int)strlen(words[i])) {
             best_distance = d;
             best = words[i];
         }

@@ -4,6 +4,7 @@
 #ifndef KEN_CLI_H
 #define KEN_CLI_H
 
+#include "base/suggest.h"
 #include "cli/command.h"
 #include "kernels/kernels.h"
 #include "models/model.h"
@@ -121,8 +122,5 @@ const char *command_suggest(const char *name);
 KEN_MUST_CHECK ken_status options_parse(const option *options, int n_args, char **args,
                                         int *n_positional, ken_error *err);
 void options_free(const option *options); /* the lists' memory */
-
-/* Edit distance (insert, delete, replace, swap) for suggestions. */
-int edit_distance(const char *a, const char *b);
 
 #endif

@@ -201,29 +201,3 @@ void options_free(const option *options) {
         *list = (option_list){NULL, 0};
     }
 }
-
-int edit_distance(const char *a, const char *b) {
-    enum { longest = 40 };
-    size_t n = strlen(a), m = strlen(b);
-    if (n > longest || m > longest)
-        return longest;
-    int row[3][longest + 1]; /* rows i - 2, i - 1 and i of the table */
-    for (size_t j = 0; j <= m; j++)
-        row[0][j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int *now = row[i % 3], *last = row[(i - 1) % 3], *before = row[(i + 1) % 3];
-        now[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            int best = last[j - 1] + (a[i - 1] != b[j - 1]);
-            if (last[j] + 1 < best)
-                best = last[j] + 1;
-            if (now[j - 1] + 1 < best)
-                best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            now[j] = best;
-        }
-    }
-    return row[n % 3][m];
-}

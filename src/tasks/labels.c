@@ -112,7 +112,7 @@ static ken_status new_labels(const samples *s, labels **out, ken_error *err) {
 
 ken_status labels_read(const char *path, const samples *s, labels **out, ken_error *err) {
     *out = NULL;
-    labels *l;
+    labels *l = NULL;
     TRY(new_labels(s, &l, err));
     ken_status status = read_table(l, path, s, err);
     if (status == KEN_OK)
@@ -151,7 +151,7 @@ static ken_status label_folders(labels *l, const samples *s, ken_error *err) {
 
 ken_status labels_from_folders(const samples *s, labels **out, ken_error *err) {
     *out = NULL;
-    labels *l;
+    labels *l = NULL;
     TRY(new_labels(s, &l, err));
     ken_status status = label_folders(l, s, err);
     if (status == KEN_OK)

@@ -59,7 +59,7 @@ static void put_category(const results *r, const verdict *verdicts, const verdic
 
 ken_status results_explain(const results *r, const char *id, buf *out, ken_error *err) {
     const rules *by = r->classifier->rules;
-    size_t sample;
+    size_t sample = 0;
     TRY(find_sample(r->samples, id, &sample, err));
     verdict *verdicts = mem_zalloc(by->n_categories, sizeof *verdicts);
     if (!verdicts)
