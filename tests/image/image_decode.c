@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,6 +304,44 @@ static void test_transparent_colours(void **state) {
     file_map_close(&map);
 }
 
+/* Threads decode every format at once, libvips being loaded by whoever comes first. */
+enum { N_THREADS = 4, N_ROUNDS = 5 };
+
+static const char *const thread_files[] = {"generated/rgb-61x37.jpg", "generated/p-61x37.png",
+                                           "generated/lossy.webp",    "generated/p.gif",
+                                           "generated/p.bmp",         "generated/p.tif",
+                                           "generated/rgb.avif",      "generated/rgb.jxl"};
+enum { N_FILES = sizeof thread_files / sizeof *thread_files };
+
+static void *decode_all(void *digests) {
+    char(*out)[DIGEST_SIZE] = digests;
+    for (int round = 0; round < N_ROUNDS; round++)
+        for (int i = 0; i < N_FILES; i++) {
+            file_map map = fixture_file(thread_files[i]);
+            attempt a = decode(map.data, map.size);
+            if (a.status == KEN_OK)
+                image_digest(&a.img, out[round * N_FILES + i]);
+            image_free(&a.img);
+            file_map_close(&map);
+        }
+    return NULL;
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    static char digests[N_THREADS][N_ROUNDS * N_FILES][DIGEST_SIZE];
+    pthread_t threads[N_THREADS];
+    for (int t = 0; t < N_THREADS; t++)
+        assert_int_equal(pthread_create(&threads[t], NULL, decode_all, digests[t]), 0);
+    for (int t = 0; t < N_THREADS; t++)
+        pthread_join(threads[t], NULL);
+    for (int t = 0; t < N_THREADS; t++)
+        for (int i = 0; i < N_ROUNDS * N_FILES; i++) {
+            assert_true(digests[t][i][0] != '\0');
+            assert_string_equal(digests[t][i], digests[0][i % N_FILES]);
+        }
+}
+
 static void test_free_of_nothing(void **state) {
     (void)state;
     image nothing = {0};
@@ -322,6 +361,7 @@ static void test_without_outputs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads), /* first, so that libvips is loaded there */
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_formats_by_content),
         cmocka_unit_test(test_refused_by_name),
