@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* dav1d forgets 40 bytes of a damaged AVIF. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libdav1d";
 }
