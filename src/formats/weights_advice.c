@@ -113,7 +113,8 @@ static const char *nearest(const weights *w, const char *name) {
 ken_status advise_on_tensor(const weights *w, const char *name, int rank, const int64_t *shape,
                             const tensor *found, ken_error *err) {
     tensor expected = {.rank = rank};
-    memcpy(expected.shape, shape, (size_t)rank * sizeof *shape);
+    for (int i = 0; i < rank; i++)
+        expected.shape[i] = shape[i];
     char expected_text[192], found_text[192], shown[SHOWN_NAME_BYTES];
     tensor_shape_text(&expected, expected_text, sizeof expected_text);
     if (found)
