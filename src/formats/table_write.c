@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { max_sql_bytes = 16 << 20, max_columns = 1000 };
@@ -299,18 +300,28 @@ static ken_status sync_file(const char *path, ken_error *err) {
     return status;
 }
 
+/* Makes the file beforehand: DuckDB would not say in an errno's words why it cannot, and would
+ * write into a device. */
+static ken_status create_file(const char *path, ken_error *err) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) != 0)
+        error_errno(err, errno, "could not create '%s'", path);
+    else if (!S_ISREG(info.st_mode))
+        error_set(err, KEN_CANNOT_CREATE, "could not create '%s': it is not a regular file", path);
+    else
+        return close(fd) == 0 ? KEN_OK : error_errno(err, errno, "could not create '%s'", path);
+    if (fd >= 0)
+        close(fd);
+    if (err)
+        err->status = KEN_CANNOT_CREATE;
+    return KEN_CANNOT_CREATE;
+}
+
 /* COPY <what> TO 'path' <options>, synced. A file that could not be completed is removed. */
 static ken_status copy_to(const duck_session *s, const char *what, const char *path,
                           const char *options, ken_error *err) {
-    /* DuckDB would say this as well, but not in an errno's words. */
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        error_errno(err, errno, "could not create '%s'", path);
-        if (err)
-            err->status = KEN_CANNOT_CREATE;
-        return KEN_CANNOT_CREATE;
-    }
-    close(fd);
+    TRY(create_file(path, err));
     buf sql, doing;
     buf_init(&sql, 2 * max_sql_bytes);
     buf_init(&doing, 1 << 16);

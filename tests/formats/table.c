@@ -6,9 +6,11 @@
 #include "base/mem.h"
 #include "formats/scratch.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { width = 3, n_columns = 9 };
@@ -181,6 +183,39 @@ static void test_bad_rows(void **state) {
     assert_ok(table_writer_finish(w, scratch_path("ok.parquet"), &err), err);
     assert_error(table_writer_add(w, bad_text, &err), KEN_BAD_ARGUMENT, err, "already written");
     table_writer_free(w);
+}
+
+/* A disk that is full, by a limit on the size of files. */
+static void test_full_disk(void **state) {
+    (void)state;
+    const char *path = scratch_path("full.parquet");
+    table_writer *w;
+    ken_error err;
+    assert_ok(table_writer_new(columns, n_columns, metadata, 2, &w, &err), err);
+    for (size_t i = 0; i < 1000; i++) {
+        table_value row[n_columns];
+        char id[32];
+        float vector[width];
+        fill_row(i, row, id, vector);
+        assert_ok(table_writer_add(w, row, &err), err);
+    }
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit small = {.rlim_cur = 1000, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ken_status status = table_writer_finish(w, path, &err);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, handler);
+    assert_error(status, KEN_IO, err, "could not write");
+    assert_false(file_exists(path));
+    /* The rows are still there: the same call may be made again. */
+    assert_ok(table_writer_finish(w, path, &err), err);
+    expect_table(path, 1000, 1000);
+    assert_error(table_writer_finish(w, "/dev/null", &err), KEN_CANNOT_CREATE, err,
+                 "it is not a regular file");
+    table_writer_free(w);
+    assert_true(file_exists("/dev/null"));
 }
 
 /* All rows as text: "types: value|value ...", values of a row joined by '|', rows by spaces. */
@@ -439,12 +474,12 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_join),
-        cmocka_unit_test(test_bad_rows),          cmocka_unit_test(test_text_tables),
-        cmocka_unit_test(test_choice_of_columns), cmocka_unit_test(test_several_files),
-        cmocka_unit_test(test_bad_files),         cmocka_unit_test(test_varying_width),
-        cmocka_unit_test(test_damaged),           cmocka_unit_test(test_hostile_parquet),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_join),
+        cmocka_unit_test(test_bad_rows),        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_text_tables),     cmocka_unit_test(test_choice_of_columns),
+        cmocka_unit_test(test_several_files),   cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_varying_width),   cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_hostile_parquet), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
