@@ -113,7 +113,7 @@ static ken_status write_report(const classify_output *o, const results *r, const
         .evaluation = e,
         .labels = l,
         .thumbnailer = t,
-        .max_thumbnails = o->max_thumbnails ? (size_t)o->max_thumbnails : REPORT_DEFAULT_THUMBNAILS,
+        .max_thumbnails = (size_t)o->max_thumbnails,
         .progress = show_pictures,
         .progress_context = &progress,
     };

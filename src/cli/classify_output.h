@@ -9,7 +9,7 @@ typedef struct classify_output {
     const char *format;      /* --format; NULL: by the extension of `path`, else a table */
     const char *report_path; /* --report */
     const char *explain;     /* --explain: the id */
-    int64_t max_thumbnails;  /* 0: the default */
+    int64_t max_thumbnails;
 } classify_output;
 
 /* Settles format and paths. Returns 0, or the exit code of a usage error. */

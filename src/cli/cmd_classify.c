@@ -13,9 +13,9 @@
 
 static option_list classes;
 static const char *template_text, *mode_name, *labels_path;
-static bool folders_as_labels, all;
+static bool folders_as_labels, all, no_sandbox;
 static int64_t top_k;
-static classify_output output;
+static classify_output output = {.max_thumbnails = REPORT_DEFAULT_THUMBNAILS};
 
 static const option *options(void) {
     static const option table[] = {
@@ -48,6 +48,8 @@ static const option *options(void) {
          "print every number behind the categories of one image", NULL, 0, 0},
         COMMON_MODEL_OPTIONS,
         IMAGE_OPTIONS,
+        {"no-sandbox", 0, OPTION_FLAG, &no_sandbox, NULL,
+         "decode without Landlock and seccomp, for pictures that are trusted", NULL, 0, 0},
         COMMON_OUTPUT_OPTIONS,
         COMMON_PROGRESS_OPTION,
         OPTIONS_END,
@@ -179,13 +181,27 @@ static ken_status embed_images(int n_args, char **args, pipeline_options *pipeli
     return status;
 }
 
+/* The decoders of the report's pictures, forked before anything makes threads. */
+static ken_status start_thumbnailer(const image_limits *limits, job *j, ken_error *err) {
+    if (!output.report_path || output.max_thumbnails == 0)
+        return KEN_OK;
+    ken_error why;
+    ken_status status =
+        thumbnailer_new(cli_threads(), limits, no_sandbox, &cli_cancelled, &j->thumbnailer, &why);
+    if (status == KEN_UNAVAILABLE) {
+        cli_note("ken classify: the report will be without pictures: %s", why.message);
+        return KEN_OK;
+    }
+    if (status != KEN_OK)
+        *err = why;
+    return status;
+}
+
 static ken_status classify(int n_args, char **args, const char *rules_path, job *j,
                            ken_error *err) {
     TRY(load_rules(rules_path, j, err));
     image_limits limits = picture_limits();
-    /* The decoders of the report's pictures are forked before anything makes threads. */
-    if (output.report_path)
-        TRY(thumbnailer_new(cli_threads(), &limits, &cli_cancelled, &j->thumbnailer, err));
+    TRY(start_thumbnailer(&limits, j, err));
     TRY(open_collection(n_args, args, j, err));
     TRY(load_model(j, err));
     TRY(describe_model(j, err));
@@ -194,6 +210,7 @@ static ken_status classify(int n_args, char **args, const char *rules_path, job 
     pipeline_options pipeline = {
         .n_threads = cli_threads(),
         .limits = limits,
+        .no_sandbox = no_sandbox,
         .preprocess = &j->recipe,
         .cancel = &cli_cancelled,
         .plan = show_plan,

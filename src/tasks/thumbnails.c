@@ -88,7 +88,7 @@ static ken_status decode_thumbnail(const preprocess *p, const kernels *k, const 
 /* ---- here -------------------------------------------------------------------------------------
  */
 
-ken_status thumbnailer_new(int n_workers, const image_limits *limits,
+ken_status thumbnailer_new(int n_workers, const image_limits *limits, bool no_sandbox,
                            const volatile sig_atomic_t *stop, thumbnailer **out, ken_error *err) {
     *out = NULL;
     thumbnailer *t = mem_zalloc(1, sizeof *t);
@@ -103,6 +103,7 @@ ken_status thumbnailer_new(int n_workers, const image_limits *limits,
         .kernels = kernels_best(),
         .limits = *limits,
         .timeout_seconds = 30,
+        .no_sandbox = no_sandbox,
         .stop = stop,
         .decode = decode_thumbnail,
     };

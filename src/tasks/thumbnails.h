@@ -10,8 +10,8 @@
 typedef struct thumbnailer thumbnailer;
 
 KEN_MUST_CHECK ken_status thumbnailer_new(int n_workers, const image_limits *limits,
-                                          const volatile sig_atomic_t *stop, thumbnailer **out,
-                                          ken_error *err);
+                                          bool no_sandbox, const volatile sig_atomic_t *stop,
+                                          thumbnailer **out, ken_error *err);
 void thumbnailer_free(thumbnailer *t);
 
 /* bytes NULL: there is no picture; that is never an error. */
