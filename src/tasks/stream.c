@@ -23,7 +23,7 @@ struct stream {
 
     tar_reader *tar;
     tar_sample first;
-    bool has_first;
+    bool has_first, first_is_large;
 
     table_reader *table;
     int column_of[n_roles]; /* -1: not there */
@@ -96,8 +96,9 @@ ken_status stream_open_tar(const char *path, const stream_options *options, stre
     bool more = false;
     if (status == KEN_OK)
         status = tar_next(s->tar, &s->first, &more, &s->reason);
-    s->has_first = status == KEN_OK && more;
-    s->failed = status != KEN_OK;
+    s->has_first = more;
+    s->first_is_large = more && status == KEN_TOO_LARGE;
+    s->failed = status != KEN_OK && !more;
     s->ended = status == KEN_OK && !more;
     *out = s;
     return KEN_OK;
@@ -147,19 +148,35 @@ static ken_status give_sample(stream *s, const tar_sample *sample, input_item *i
                             s->options.extra, s->options.n_extra, &s->scratch, s->extra, err);
 }
 
+/* A sample with a file beyond the limit is a failed item; the shard goes on behind it. */
+static ken_status give_large_sample(stream *s, const tar_sample *sample, input_item *item,
+                                    ken_error *err) {
+    TRY(give_sample(s, sample, item, err));
+    item->reason = ken_status_name(s->reason.status);
+    item->detail = s->reason.message;
+    return KEN_OK;
+}
+
 static ken_status next_sample(stream *s, input_item *item, bool *more, ken_error *err) {
+    tar_sample sample = s->first;
+    ken_status status = KEN_OK;
     if (s->failed) {
         *more = true;
         return give_failed_shard(s, item, err);
     }
-    tar_sample sample = s->first;
-    if (!s->has_first && tar_next(s->tar, &sample, more, &s->reason) != KEN_OK) {
+    if (s->has_first) {
         *more = true;
-        return give_failed_shard(s, item, err);
+        status = s->first_is_large ? KEN_TOO_LARGE : KEN_OK;
+        s->has_first = false;
+    } else {
+        status = tar_next(s->tar, &sample, more, &s->reason);
     }
-    *more = *more || s->has_first;
-    s->has_first = false;
-    return *more ? give_sample(s, &sample, item, err) : KEN_OK;
+    if (status == KEN_OK)
+        return *more ? give_sample(s, &sample, item, err) : KEN_OK;
+    if (*more)
+        return give_large_sample(s, &sample, item, err);
+    *more = true;
+    return give_failed_shard(s, item, err);
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
