@@ -2,10 +2,11 @@
 """Makes tests/data/image: real and generated pictures, and what Pillow, transformers and open_clip make
 of them.
 
-    tools/make_image_goldens.py --corpus DIR --photos DIR --tensors DIR --decoder PROGRAM
+    tools/make_image_goldens.py                         the tables of the pictures that are committed
+    tools/make_image_goldens.py --corpus DIR --photos DIR --tensors DIR       pictures and all tables
 
 CORPUS holds pillow/, libpng/ and libvips/; PHOTOS a folder of photographs per class; TENSORS the test
-folder of clip-retrieval. PROGRAM is the built test_image_corpus, which says what ken makes of each file.
+folder of clip-retrieval. DECODER is the built test_image_corpus, which says what ken makes of each file.
 Needs Pillow 13, numpy, torch, torchvision, transformers 5 and open_clip 3; the tests need none of them.
 
 Every file that both sides decode must agree to the last bit, unless DIFFERENCES says why not: the
@@ -404,21 +405,22 @@ def write_tables():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--tensors", type=Path, required=True)
-    parser.add_argument("--decoder", required=True)
-    parser.add_argument("--keep-pictures", action="store_true", help="only make the tables again")
+    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--tensors", type=Path)
+    parser.add_argument("--decoder", default=ROOT / "build/release/tests/image/test_image_corpus")
     args = parser.parse_args()
-    if not args.keep_pictures:
+    if args.corpus and args.photos and args.tensors:
         copy_selection(args.corpus, args.photos, args.tensors)
         generate()
     folders = ("pillow", "libpng", "libvips", "generated", "clothing", "clip-retrieval")
     write_verdicts(args.decoder, OUT, names_below(OUT, folders), OUT / "verdicts.tsv")
-    write_verdicts(args.decoder, args.corpus, names_below(args.corpus, ("pillow", "libpng", "libvips")),
-                   OUT / "corpus-verdicts.tsv")
+    if args.corpus:
+        names = names_below(args.corpus, ("pillow", "libpng", "libvips"))
+        write_verdicts(args.decoder, args.corpus, names, OUT / "corpus-verdicts.tsv")
     write_preprocess()
-    write_tensors(args.tensors)
+    if args.tensors:
+        write_tensors(args.tensors)
     write_tables()
 
 
