@@ -358,7 +358,9 @@ ken_status tokenizer_parse_sentencepiece(tokenizer *t, const void *bytes, size_t
                                          const json_t *config, const char *where, ken_error *err) {
     protobuf file = {bytes, size, 0};
     size_t n;
-    TRY(count_pieces(file, &n, err));
+    ken_status status = count_pieces(file, &n, err);
+    if (status != KEN_OK)
+        return error_prefix(err, status, "'%s'", where);
     if (n == 0)
         return error_set(err, KEN_BAD_FORMAT, "'%s' holds no pieces", where);
     unigram *u = &t->unigram;
@@ -376,7 +378,7 @@ ken_status tokenizer_parse_sentencepiece(tokenizer *t, const void *bytes, size_t
     t->sentencepiece.add_dummy_prefix = true;
     t->sentencepiece.remove_extra_whitespaces = true;
     t->sentencepiece.escape_whitespaces = true;
-    ken_status status = read_model(t, file, where, err);
+    status = read_model(t, file, where, err);
     if (status != KEN_OK)
         return error_prefix(err, status, "'%s'", where);
     if (u->unknown_id < 0)

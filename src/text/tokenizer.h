@@ -30,9 +30,9 @@ typedef enum tokenizer_clean {
 
 typedef struct tokenizer_options {
     tokenizer_kind kind;
-    int context_length;    /* ids that tokenizer_encode writes */
-    int vocab_size;        /* rows of the token embedding: ids must be below; 0: do not check */
-    bool siglip;           /* lower-case, strip punctuation, collapse whitespace first (SigLIP 1) */
+    int context_length; /* ids that tokenizer_encode writes */
+    int vocab_size; /* rows of the token embedding: a text with another id fails; 0: do not check */
+    bool siglip;    /* lower-case, strip punctuation, collapse whitespace first (SigLIP 1) */
     tokenizer_clean clean; /* of an OpenCLIP directory: `text_cfg.tokenizer_kwargs.clean` */
 } tokenizer_options;
 
