@@ -52,7 +52,7 @@ static struct {
     ken_error reason;
 } loading = {.once = PTHREAD_ONCE_INIT};
 
-/* GLib and libtiff would write their warnings to stderr. */
+/* libvips would write its warnings, and libtiff's, to stderr. */
 static void say_nothing(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer p) {
     (void)domain, (void)level, (void)text, (void)p;
 }
@@ -68,11 +68,8 @@ static void load_library(void) {
         sys_load_library(paths, symbols, sizeof symbols / sizeof *symbols, &loading.reason);
     if (loading.status != KEN_OK)
         return;
-    static const char *const domains[] = {"VIPS", "GLib", "GLib-GObject", NULL};
-    for (size_t i = 0; i == 0 || domains[i - 1]; i++)
-        vips.g_log_set_handler_at(domains[i],
-                                  G_LOG_LEVEL_MASK | G_LOG_FLAG_FATAL | G_LOG_FLAG_RECURSION,
-                                  say_nothing, NULL);
+    vips.g_log_set_handler_at("VIPS", G_LOG_LEVEL_MASK | G_LOG_FLAG_FATAL | G_LOG_FLAG_RECURSION,
+                              say_nothing, NULL);
     if (vips.vips_init_at("ken") != 0) {
         loading.status = error_set(&loading.reason, KEN_UNAVAILABLE, "libvips did not start");
         return;
@@ -244,8 +241,8 @@ static ken_status restore_palette(image *img, ken_error *err) {
     return KEN_OK;
 }
 
-/* What libvips does not tell: which pictures were palettes, black and white or premultiplied, and
- * the orientation (libheif and libjxl have applied theirs). */
+/* What libvips does not tell: which pictures were palettes or black and white, and the orientation
+ * (libheif and libjxl have applied theirs). */
 static ken_status finish_tiff(decoder *d, image *out, ken_error *err) {
     d->orientation = orientation_read(d->bytes, d->size, NULL, 0);
     if (!exif_values_inside(d->bytes, d->size))
