@@ -3,7 +3,8 @@
 
 Each engine is a process of its own that sleeps while another is measured. The rounds go through all
 engines and settings in turn, so that a change of the machine's clock or its neighbours hits all alike;
-the table shows medians over the rounds. All must compute the same embeddings, or nothing is printed.
+the tables show medians over the rounds: images a second, and images a second of CPU time, which
+neighbours on the machine disturb less. All must compute the same embeddings, or nothing is printed.
 """
 
 import argparse
@@ -48,6 +49,11 @@ class Engine:
         self.ask("run", batch, threads, repeats)
         return [float(seconds) for seconds in self.answer().split()]
 
+    def cpu_seconds(self):
+        """CPU time of all its threads so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def embed(self, batch, threads):
         self.ask("embed", batch, threads)
         return np.array([self.answer().split() for _ in range(batch)], np.float64)
@@ -91,17 +97,31 @@ def check_embeddings(engines):
 
 
 def measure(engines, rounds):
-    """Images a second: {engine: {"batch x threads": [one number a round]}}."""
-    rates = {engine.name: {f"{b}x{t}": [] for b, t in SETTINGS} for engine in engines}
+    """Images a second, and a second of CPU time: {engine: {"batch x threads": [one a round]}}."""
+    rates, cpu_rates = ({engine.name: {f"{b}x{t}": [] for b, t in SETTINGS} for engine in engines}
+                        for _ in range(2))
     for number in range(-1, rounds):  # round -1 warms up
         for batch, threads in SETTINGS:
             turn = number % len(engines)
             for engine in engines[turn:] + engines[:turn]:
                 time.sleep(0.02)  # the last engine's threads go to sleep
-                seconds = statistics.median(engine.run(batch, threads, REPEATS[batch]))
+                before, repeats = engine.cpu_seconds(), REPEATS[batch]
+                seconds = statistics.median(engine.run(batch, threads, repeats))
+                cpu_seconds = (engine.cpu_seconds() - before) / repeats
                 if number >= 0:
                     rates[engine.name][f"{batch}x{threads}"].append(batch / seconds)
-    return rates
+                    cpu_rates[engine.name][f"{batch}x{threads}"].append(batch / cpu_seconds)
+    return rates, cpu_rates
+
+
+def medians(rates):
+    return {name: {setting: statistics.median(values) for setting, values in settings.items()}
+            for name, settings in rates.items()}
+
+
+def ratios(rates):
+    return {name: {setting: rates["ken"][setting] / rate for setting, rate in settings.items()}
+            for name, settings in rates.items() if name != "ken"}
 
 
 def cpu_name():
@@ -111,16 +131,14 @@ def cpu_name():
     return platform.machine()
 
 
-def print_table(result):
-    print(f"{result['machine']}, {result['cpus']} CPUs; ken on {result['ken_tier']}; "
-          f"ViT-B/32 f32, random weights; images a second, medians of {result['rounds']} rounds")
+def print_table(title, rates, versions):
     columns = [f"{b}x{t}" for b, t in SETTINGS]
-    print(f"{'':24}" + "".join(f"  b{b} {t} thread{'s' if t > 1 else ' '}" for b, t in SETTINGS))
-    for name, medians in result["images_per_second"].items():
-        version = result["versions"].get(name, "")
-        print(f"{name + ' ' + version:24}" + "".join(f"{medians[c]:14.1f}" for c in columns))
-    for name, ratios in result["ken_ratio"].items():
-        print(f"{'ken / ' + name:24}" + "".join(f"{ratios[c]:14.2f}" for c in columns))
+    heads = [f"batch {b}, {t} thread{'s' if t > 1 else ''}" for b, t in SETTINGS]
+    print(f"{title:26}" + "".join(f"{head:>21}" for head in heads))
+    for name, settings in rates.items():
+        print(f"{name + ' ' + versions[name]:26}" + "".join(f"{settings[c]:21.1f}" for c in columns))
+    for name, settings in ratios(rates).items():
+        print(f"{'ken / ' + name:26}" + "".join(f"{settings[c]:21.2f}" for c in columns))
 
 
 def main():
@@ -136,26 +154,26 @@ def main():
     model, pixels = prepare(arguments.work)
     engines = start(arguments, model, pixels)
     cosines = check_embeddings(engines)
-    rates = measure(engines, arguments.rounds)
+    rates, cpu_rates = measure(engines, arguments.rounds)
     for engine in engines:
         engine.close()
 
-    medians = {name: {setting: statistics.median(values) for setting, values in settings.items()}
-               for name, settings in rates.items()}
-    tier = engines[0].version
+    versions = {engine.name: engine.version for engine in engines}
     result = {
         "benchmark": "encode", "date": datetime.date.today().isoformat(), "machine": cpu_name(),
-        "cpus": len(os.sched_getaffinity(0)), "ken_tier": tier, "model": "ViT-B/32, random weights",
-        "precision": "f32", "rounds": arguments.rounds,
-        "versions": {engine.name: engine.version for engine in engines},
-        "min_cosine_to_torch": cosines, "images_per_second": medians, "rounds_images_per_second": rates,
-        "ken_ratio": {name: {setting: medians["ken"][setting] / median
-                             for setting, median in medians[name].items()}
-                      for name in medians if name != "ken"},
+        "cpus": len(os.sched_getaffinity(0)), "load_average": os.getloadavg()[1],
+        "ken_tier": versions["ken"], "model": "ViT-B/32, random weights", "precision": "f32",
+        "rounds": arguments.rounds, "versions": versions, "min_cosine_to_torch": cosines,
+        "images_per_second": medians(rates), "images_per_cpu_second": medians(cpu_rates),
+        "rounds_images_per_second": rates, "rounds_images_per_cpu_second": cpu_rates,
+        "ken_ratio": ratios(medians(rates)), "ken_cpu_ratio": ratios(medians(cpu_rates)),
     }
-    print_table(result)
+    print(f"ViT-B/32 in f32 with random weights, medians of {result['rounds']} rounds; {result['machine']}, "
+          f"{result['cpus']} CPUs, load average {result['load_average']:.1f}")
+    print_table("images a second", result["images_per_second"], versions)
+    print_table("images a CPU second", result["images_per_cpu_second"], versions)
     arguments.results.mkdir(parents=True, exist_ok=True)
-    path = arguments.results / f"encode-{tier}-{result['date']}.json"
+    path = arguments.results / f"encode-{result['ken_tier']}-{result['date']}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"written to {path}")
 
