@@ -281,7 +281,8 @@ ken_status rules_load(const char *path, rules **out, ken_error *err) {
     if (status == KEN_OK && !dir)
         status = error_no_memory(err, strlen(path) + 1);
     if (status == KEN_OK) {
-        dir[file_name(path) - path] = '\0';
+        size_t n = (size_t)(file_name(path) - path);
+        dir[n > 1 ? n - 1 : n] = '\0'; /* without the slash, but for the root's */
         status =
             rules_parse(text.data ? text.data : "", text.size, path, *dir ? dir : ".", out, err);
     }
