@@ -1,4 +1,5 @@
-/* tensor/tensor.h: what a block of numbers is: element type, shape, where it lies. Views own nothing. */
+/* tensor/tensor.h: what a block of numbers is: element type, shape, where it lies. Views own
+ * nothing. */
 #ifndef KEN_TENSOR_H
 #define KEN_TENSOR_H
 
