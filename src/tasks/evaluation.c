@@ -114,7 +114,8 @@ static void summarize(evaluation *e, scored *scores) {
         }
         c->precision = ratio(n_right, c->n_predicted);
         c->recall = ratio(n_right, n_labelled);
-        c->f1 = ratio(2 * n_right, c->n_predicted + n_labelled);
+        /* A label that is no category can be no answer. */
+        c->f1 = i > none ? NAN : ratio(2 * n_right, c->n_predicted + n_labelled);
         c->average_precision = NAN;
         if (i >= none || c->n_labelled == 0)
             continue;

@@ -81,3 +81,19 @@ def test_it_opens_in_a_browser_without_a_complaint(hostile_report, tmp_path):
     broken.write_text(hostile_report.read_text().replace("</body>", "<script>alert(1)</script></body>"))
     _, console = browse(broken, tmp_path)
     assert any("Content Security Policy" in line for line in console)
+
+
+def test_pictures_that_are_gone_or_not_wanted(run, tmp_path, photos):
+    (tmp_path / "in").mkdir()
+    for path in sorted((photos / "hat").iterdir())[:3]:
+        shutil.copy(path, tmp_path / "in")
+    assert run("embed", "--model", "demo", "in", "-o", "p.parquet", "-q").code == 0
+    gone = sorted((tmp_path / "in").iterdir())
+    gone[0].unlink()
+    gone[1].write_bytes(b"no longer a picture")
+    assert run("classify", RULES, "p.parquet", "--report", "r.html").code == 0
+    page = (tmp_path / "r.html").read_text()
+    assert page.count("<img ") == 1 and page.count('class="no-picture"') == 2
+    assert run("classify", RULES, "p.parquet", "--report", "r.html", "--thumbnails", "0").code == 0
+    page = (tmp_path / "r.html").read_text()
+    assert page.count("<img ") == 0 and page.count("more are not shown here") >= 1

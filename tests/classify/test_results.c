@@ -289,7 +289,9 @@ static void figures_are_those_counted_by_hand(void **state) {
     assert_true(e->classes[1].precision == 0.5);
     assert_true(e->classes[1].recall == 0.5);
     assert_true(e->classes[2].precision == 2.0 / 3); /* nothing: two of three rightly */
-    assert_true(isnan(e->classes[3].precision));
+    assert_true(isnan(e->classes[3].precision) && isnan(e->classes[3].f1));
+    assert_true(e->classes[3].recall == 2.0 / 3);
+    assert_true(e->classes[2].f1 == 2.0 / 3);
     assert_true(e->macro_f1 == (2.0 / 3 + 0.5) / 2);
     /* east by cosine to 0: 0(e) 5 10(e) 45 -80 85(e) 90 180 */
     double east = (1.0 + 2.0 / 3 + 3.0 / 6) / 3;
