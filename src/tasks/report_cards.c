@@ -50,16 +50,16 @@ static ken_status put_picture(report_page *p, uint32_t index, buf *out, ken_erro
     return status;
 }
 
-/* What stands under the picture: what came closest, and a label that says otherwise. */
+/* What stands under the picture: a label that says otherwise, and what came closest. */
 static ken_status put_note(const report_page *p, const placement *at, size_t group, buf *out,
                            ken_error *err) {
     bool none = group + 1 == p->plan.n_groups, wrong = report_is_wrong(p, at->sample, group);
     if (!none && !wrong)
         return KEN_OK;
     char text[512];
-    snprintf(text, sizeof text, "%s%.200s%s%s%.200s", none ? "closest: " : "",
-             none ? report_group_name(p, at->category) : "", none && wrong ? " · " : "",
-             wrong ? "label: " : "", wrong ? p->options->labels->of_sample[at->sample] : "");
+    snprintf(text, sizeof text, "%s%.200s%s%s%.200s", wrong ? "label: " : "",
+             wrong ? p->options->labels->of_sample[at->sample] : "", none && wrong ? " · " : "",
+             none ? "closest: " : "", none ? report_group_name(p, at->category) : "");
     return PUT(out, err, "note", slot_text("text", text));
 }
 
