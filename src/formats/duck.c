@@ -68,12 +68,15 @@ ken_status duck_load(ken_error *err) {
 /* ---- sessions ---------------------------------------------------------------------------------
  */
 
-static ken_status configure(duckdb_config config, ken_error *err) {
-    /* Half of what the process may use: the rest is the models'. */
+static ken_status configure(duckdb_config config, duck_purpose purpose, ken_error *err) {
+    /* Writing holds a part's rows, or a row group: half of what the process may use, the rest is
+     * the models'. Reading needs little, and a small file may claim gigabytes. */
     char memory[32];
     uint64_t limit = sys_memory_limit() / 2;
-    const uint64_t least = (uint64_t)512 << 20;
-    snprintf(memory, sizeof memory, "%lluB", (unsigned long long)(limit > least ? limit : least));
+    const uint64_t least = (uint64_t)512 << 20, reading = (uint64_t)1 << 30;
+    limit = limit < least ? least : limit;
+    limit = purpose == DUCK_READ && limit > reading ? reading : limit;
+    snprintf(memory, sizeof memory, "%lluB", (unsigned long long)limit);
     const char *const options[][2] = {
         {"threads", "1"},
         {"memory_limit", memory},
@@ -92,14 +95,14 @@ static ken_status configure(duckdb_config config, ken_error *err) {
     return KEN_OK;
 }
 
-ken_status duck_open(duck_session *s, ken_error *err) {
+ken_status duck_open(duck_session *s, duck_purpose purpose, ken_error *err) {
     *s = (duck_session){0};
     TRY(duck_load(err));
     duckdb_config config;
     if (duck.create_config(&config) != DuckDBSuccess)
         return error_set(err, KEN_NO_MEMORY, "could not configure a table session");
     char *reason = NULL;
-    ken_status status = configure(config, err);
+    ken_status status = configure(config, purpose, err);
     if (status == KEN_OK &&
         duck.open_ext(":memory:", &s->database, config, &reason) != DuckDBSuccess)
         status = error_set(err, KEN_INTERNAL, "could not open a table session: %s",
@@ -132,8 +135,10 @@ static char first_letter(const char *reason) {
     return is_word && *reason >= 'A' && *reason <= 'Z' ? (char)(*reason - 'A' + 'a') : *reason;
 }
 
-/* DuckDB's reason without its advice and its list of options, as one line. */
+/* DuckDB's reason as one line: the first, and of CSV errors those that say what was expected; not
+ * its advice and not its list of options. */
 static void put_reason(buf *out, const char *reason) {
+    bool is_csv = strncmp(reason, "CSV Error", 9) == 0;
     while (*reason && *reason != ' ' && strncmp(reason, "Possible", 8) != 0) {
         size_t n = strcspn(reason, "\n");
         const char *next = reason + n + (reason[n] == '\n');
@@ -142,13 +147,15 @@ static void put_reason(buf *out, const char *reason) {
                 n--;
             buf_printf(out, "%s%.*s", out->size ? ", " : "", (int)(n < 400 ? n : 400), reason);
         }
+        if (!is_csv)
+            return;
         reason = next;
     }
 }
 
 ken_status duck_fail(duckdb_error_type type, const char *reason, const char *doing,
                      ken_error *err) {
-    ken_status status = type == DUCKDB_ERROR_OUT_OF_MEMORY ? KEN_NO_MEMORY
+    ken_status status = type == DUCKDB_ERROR_OUT_OF_MEMORY ? KEN_TOO_LARGE
                         : type == DUCKDB_ERROR_IO          ? KEN_IO
                                                            : KEN_BAD_FORMAT;
     /* "Invalid Input Error: No magic bytes ..." -> "no magic bytes ..." */

@@ -25,7 +25,9 @@ typedef struct duck_session {
     duckdb_connection connection;
 } duck_session;
 
-KEN_MUST_CHECK ken_status duck_open(duck_session *s, ken_error *err);
+typedef enum duck_purpose { DUCK_READ, DUCK_WRITE } duck_purpose;
+
+KEN_MUST_CHECK ken_status duck_open(duck_session *s, duck_purpose purpose, ken_error *err);
 void duck_close(duck_session *s);
 
 /* Runs a statement. `result` may be NULL; else it is to be destroyed when KEN_OK is returned.
@@ -33,7 +35,7 @@ void duck_close(duck_session *s);
  * ("read 'a.parquet'") stands in the message. */
 KEN_MUST_CHECK ken_status duck_query(const duck_session *s, const char *sql, const char *doing,
                                      duckdb_result *result, ken_error *err);
-/* Fails with DuckDB's reason, its first line only. */
+/* Fails with DuckDB's reason as one line; KEN_TOO_LARGE when it is the session's memory limit. */
 ken_status duck_fail(duckdb_error_type type, const char *reason, const char *doing, ken_error *err);
 
 /* 'text' or "text" as SQL, quotes in it doubled. */

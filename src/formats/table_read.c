@@ -169,7 +169,7 @@ static ken_status name_column(const table_reader *r, ken_status status, ken_erro
         buf_printf(&doing, "%s, column '%s'", r->doing, r->columns[i].name);
         duck_session alone;
         ken_error found;
-        if (sql.failed || doing.failed || duck_open(&alone, NULL) != KEN_OK)
+        if (sql.failed || doing.failed || duck_open(&alone, DUCK_READ, NULL) != KEN_OK)
             break;
         bool bad = duck_query(&alone, sql.data, doing.data, NULL, &found) == status;
         duck_close(&alone);
@@ -310,7 +310,7 @@ static ken_status start(table_reader *r, const char *const *paths, size_t n_path
     source_columns have;
     ken_status status = table_put_source(&source, paths, n_paths, err);
     if (status == KEN_OK)
-        status = duck_open(&r->session, err);
+        status = duck_open(&r->session, DUCK_READ, err);
     if (status == KEN_OK) {
         table_file_kind(paths[0], &kind);
         status = table_describe(&r->session, source.data, kind == TABLE_CSV || kind == TABLE_TSV,

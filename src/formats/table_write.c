@@ -236,7 +236,7 @@ static ken_status copy_columns(table_writer *w, const table_column *columns, siz
 }
 
 static ken_status start(table_writer *w, ken_error *err) {
-    TRY(duck_open(&w->session, err));
+    TRY(duck_open(&w->session, DUCK_WRITE, err));
     buf sql;
     buf_init(&sql, max_sql_bytes);
     put_create(&sql, w->columns, w->n_columns);
@@ -378,7 +378,7 @@ ken_status table_join(const char *const *paths, size_t n_paths, const table_meta
         status = buf_check(&options, err);
     duck_session session = {0};
     if (status == KEN_OK)
-        status = duck_open(&session, err);
+        status = duck_open(&session, DUCK_WRITE, err);
     if (status == KEN_OK)
         status = copy_to(&session, source.data, out_path, options.data, err);
     duck_close(&session);

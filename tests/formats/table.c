@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/sys.h"
 #include "formats/scratch.h"
 
 #include <signal.h>
@@ -430,6 +431,8 @@ static void test_hostile_parquet(void **state) {
         {"ARROW-RS-GH-6229-DICTHEADER", KEN_BAD_FORMAT, "column 'nation_key'"},
         {"ARROW-RS-GH-6229-LEVELS", KEN_OK, ""},
         {"PARQUET-1481", KEN_BAD_FORMAT, "Invalid data"},
+        /* 4 KB that hold two texts of a gigabyte */
+        {"large_string_map.brotli", KEN_TOO_LARGE, "failed to allocate"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[512];
@@ -449,6 +452,7 @@ static void test_hostile_parquet(void **state) {
         else
             assert_error(status, cases[i].status, err, cases[i].message);
     }
+    assert_true(sys_peak_rss() < (uint64_t)1 << 30);
 }
 
 static void test_out_of_memory(void **state) {
