@@ -101,6 +101,8 @@ static void precompiled(const charsmap *map, const codes *text, codes *out) {
 }
 
 ken_status normalizer_apply(const normalizer *n, codes *text, codes *spare, ken_error *err) {
+    if (text->size == 0)
+        return KEN_OK;
     codes_clear(spare);
     switch (n->kind) {
     case NORMALIZER_FORM:
@@ -113,8 +115,7 @@ ken_status normalizer_apply(const normalizer *n, codes *text, codes *spare, ken_
         TRY(replace(n, text, spare, err));
         break;
     case NORMALIZER_PREPEND:
-        if (text->size)
-            codes_append(spare, n->content.data, n->content.size);
+        codes_append(spare, n->content.data, n->content.size);
         codes_append(spare, text->data, text->size);
         break;
     case NORMALIZER_PRECOMPILED:

@@ -133,7 +133,7 @@ static void lay_out(const tokenizer *t, const id_list *ids, int32_t *out,
     size_t n_after = t->n_after;
     size_t room = context - t->n_before - n_after;
     size_t n = ids->size < room ? ids->size : room;
-    const int32_t *kept = ids->data + (t->truncate_left ? ids->size - n : 0);
+    const int32_t *kept = n ? ids->data + (t->truncate_left ? ids->size - n : 0) : NULL;
     if (t->keep_one_end && n && n_after && kept[n - 1] == t->after[0])
         n_after = 0;
     size_t n_tokens = t->n_before + n + n_after;
