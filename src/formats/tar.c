@@ -192,6 +192,9 @@ static ken_status read_data(tar_reader *r, size_t *size, ken_error *err) {
         size_t want = r->max_field_bytes + 1 - *size;
         if (want > block_bytes)
             want = block_bytes;
+        size_t room = r->bytes.capacity - r->bytes.size;
+        if (room > 1 && want > room - 1)
+            want = room - 1; /* what is declared fits; grow only for more */
         void *to = buf_reserve(&r->bytes, want);
         if (!to) {
             bool full = r->bytes.size + want > r->bytes.max_bytes;
@@ -227,10 +230,14 @@ static ken_status add_field(tar_reader *r, ken_error *err) {
     int64_t declared = archive_entry_size(r->entry);
     span *s = &r->spans[r->n_fields];
     *s = (span){.name_at = r->names.size, .at = r->bytes.size};
-    if (r->too_large || declared > (int64_t)r->max_field_bytes)
+    if (r->too_large || declared > (int64_t)r->max_field_bytes) {
         r->too_large = true; /* the next header skips the data */
-    else
+    } else {
+        /* At once, instead of by doubling; whether there was room shows when the data comes. */
+        if (declared > 0 && !buf_reserve(&r->bytes, (size_t)declared + 1))
+            r->bytes.failed = false;
         TRY(read_data(r, &s->size, err));
+    }
     put_field_name(r);
     if (r->names.failed)
         return buf_check(&r->names, err);
