@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#define PHOTO "examples/photos/dress/06a00c0f-5f9a-410d-a7da-3881a9df3a71.jpg"
+
 enum { n_items = 5, most_threads = 3 };
 
 typedef struct subject {
@@ -241,26 +243,39 @@ static void test_one_tower(void **state) {
     ken_model_free(model);
 }
 
-static void test_text_as_tokens(void **state) {
+/* The calls that take a text or a file are their two steps one after the other. */
+static void test_text_and_file(void **state) {
     (void)state;
-    subject s;
-    subject_open(&s, "open_clip_vit");
-    ken_session *session = session_of(&s, 1, NULL);
+    enum { width = 256, context = 77 };
+    ken_model *model = fixture_load(KEN_SOURCE_DIR "/models/demo", NULL);
+    ken_session *session;
     ken_error err;
+    assert_ok(ken_session_new(model, NULL, &session, &err), err);
+    static const char text[] = "a photo of a dress";
     ken_token_info info, again;
-    float from_text[64], from_ids[64];
-    int32_t ids[12];
-    ken_status status = ken_session_encode_text(session, "a cat", from_text, &info, &err);
-    if (status == KEN_OK) {
-        assert_ok(ken_model_tokenize(s.model, "a cat", 5, ids, &again, &err), err);
-        assert_int_equal(info.n_tokens, again.n_tokens);
-        assert_ok(ken_session_encode_tokens(session, ids, 1, from_ids, &err), err);
-        assert_memory_equal(from_ids, from_text, (size_t)s.info.embedding_width * sizeof(float));
-    } else { /* the standard vocabulary's ids are beyond this tiny model's 90 */
-        assert_error(status, err.status, err, "90");
-    }
+    float whole[width], steps[width];
+    int32_t ids[context];
+    assert_ok(ken_session_encode_text(session, text, whole, &info, &err), err);
+    assert_ok(ken_model_tokenize(model, text, strlen(text), ids, &again, &err), err);
+    assert_int_equal(info.n_tokens, 7); /* begin, five words, end */
+    assert_int_equal(again.n_tokens, 7);
+    assert_false(info.truncated);
+    assert_ok(ken_session_encode_tokens(session, ids, 1, steps, &err), err);
+    assert_memory_equal(steps, whole, sizeof whole);
+
+    size_t size;
+    uint8_t *bytes = test_data("../../" PHOTO, &size);
+    uint8_t *pixels = mem_alloc(preprocess_size(model_preprocess(model)));
+    assert_ok(preprocess_bytes(model_preprocess(model), model_kernels(model), bytes, size,
+                               &(image_limits){0}, pixels, NULL, NULL, &err),
+              err);
+    assert_ok(ken_session_encode_pixels(session, pixels, 1, steps, &err), err);
+    assert_ok(ken_session_encode_file(session, KEN_SOURCE_DIR "/" PHOTO, whole, &err), err);
+    assert_memory_equal(steps, whole, sizeof whole);
+    mem_free(pixels);
+    mem_free(bytes);
     ken_session_free(session);
-    subject_close(&s);
+    ken_model_free(model);
 }
 
 /* ---- what is told of a model ---- */
@@ -282,14 +297,10 @@ static void test_info(void **state) {
     assert_true(info.sigmoid);
     assert_true(info.logit_scale > 0);
     /* All tensors of the file are parameters of the model. */
-    size_t size, count = 0;
-    uint8_t *bytes = test_data("models/hf_siglip/model.safetensors", &size);
-    mem_free(bytes);
     fixture_tensors tensors;
     fixture_read_tensors("hf_siglip", "model.safetensors", &tensors);
-    count = tensors.data_bytes / sizeof(float);
+    assert_int_equal(info.n_parameters, tensors.data_bytes / sizeof(float));
     fixture_free_tensors(&tensors);
-    assert_int_equal(info.n_parameters, count);
     assert_string_equal(model_dir(model), fixture_dir("hf_siglip"));
     assert_true(session_workspace_bytes(model, 2, 1) > session_workspace_bytes(model, 1, 1));
     assert_true(session_workspace_bytes(model, 2, 3) > session_workspace_bytes(model, 2, 1));
@@ -402,7 +413,7 @@ int main(void) {
         cmocka_unit_test(test_same_bits),           cmocka_unit_test(test_same_bits_in_lanes),
         cmocka_unit_test(test_pixels_and_floats),   cmocka_unit_test(test_refused_calls),
         cmocka_unit_test(test_not_finite),          cmocka_unit_test(test_one_tower),
-        cmocka_unit_test(test_text_as_tokens),      cmocka_unit_test(test_info),
+        cmocka_unit_test(test_text_and_file),       cmocka_unit_test(test_info),
         cmocka_unit_test(test_digest_from_threads), cmocka_unit_test(test_traces),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
