@@ -17,8 +17,8 @@ ken_status hf_find_sections(loader *l, hf_sections *out, ken_error *err) {
     return find_section(l, "text_config", "text_config_dict", &out->text, err);
 }
 
-ken_status hf_read_transformer(const section *s, transformer_config *config,
-                               const char *default_activation, ken_error *err) {
+static ken_status read_transformer(const section *s, transformer_config *config,
+                                   const char *default_activation, ken_error *err) {
     TRY(section_size(s, "hidden_size", CONFIG_MAX_WIDTH, &config->width, err));
     TRY(section_size(s, "intermediate_size", CONFIG_MAX_MLP_WIDTH, &config->mlp_width, err));
     TRY(section_size(s, "num_hidden_layers", CONFIG_MAX_LAYERS, &config->layers, err));
@@ -44,7 +44,7 @@ ken_status hf_read_vision(const section *s, vit_config *config, const char *defa
                          s->where);
     config->patch_size = patch[0];
     TRY(config_check_patches(s, config->image_size, config->patch_size, err));
-    return hf_read_transformer(s, &config->transformer, default_activation, err);
+    return read_transformer(s, &config->transformer, default_activation, err);
 }
 
 ken_status hf_read_text(const section *s, text_config *config, const char *default_activation,
@@ -52,5 +52,5 @@ ken_status hf_read_text(const section *s, text_config *config, const char *defau
     TRY(section_size(s, "vocab_size", CONFIG_MAX_VOCAB, &config->vocab_size, err));
     TRY(section_size(s, "max_position_embeddings", CONFIG_MAX_CONTEXT, &config->context_length,
                      err));
-    return hf_read_transformer(s, &config->transformer, default_activation, err);
+    return read_transformer(s, &config->transformer, default_activation, err);
 }

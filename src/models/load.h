@@ -62,8 +62,6 @@ typedef struct hf_sections {
     section vision, text;
 } hf_sections;
 KEN_MUST_CHECK ken_status hf_find_sections(loader *l, hf_sections *out, ken_error *err);
-KEN_MUST_CHECK ken_status hf_read_transformer(const section *s, transformer_config *config,
-                                              const char *default_activation, ken_error *err);
 KEN_MUST_CHECK ken_status hf_read_vision(const section *s, vit_config *config,
                                          const char *default_activation, ken_error *err);
 KEN_MUST_CHECK ken_status hf_read_text(const section *s, text_config *config,
