@@ -397,12 +397,12 @@ static void test_damaged(void **state) {
     memcpy(copy, map.data, map.size);
     buf got;
     buf_init(&got, 1 << 20);
-    for (size_t n = 0; n < map.size; n += 1 + map.size / 25) {
+    for (size_t n = 0; n < map.size; n += 1 + map.size / 12) {
         ken_status status = describe(scratch_write("cut.parquet", copy, n), NULL, 0, &got, &err);
         assert_error(status, KEN_BAD_FORMAT, err, "cut.parquet");
     }
     const char *every = getenv("KEN_TEST_EVERY_BYTE");
-    size_t step = every ? 1 : map.size / 40;
+    size_t step = every ? 1 : map.size / 24;
     for (size_t i = 0; i < map.size; i += step) {
         copy[i] = (char)(copy[i] ^ 0x5a);
         const char *damaged = scratch_write("flip.parquet", copy, map.size);
