@@ -135,7 +135,10 @@ ken_status file_sync_parent(const char *path, ken_error *err) {
 static ken_status write_tmp(const char *tmp, const void *data, size_t size, ken_error *err) {
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-        error_errno(err, errno, "could not create '%s'", tmp);
+        int reason = errno;
+        ken_status status = error_errno(err, reason, "could not create '%s'", tmp);
+        if (reason == ENOSPC || reason == EDQUOT || reason == EIO)
+            return status; /* the place is right, and there may be room later */
         if (err)
             err->status = KEN_CANNOT_CREATE;
         return KEN_CANNOT_CREATE;
