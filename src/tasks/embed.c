@@ -29,7 +29,7 @@ static uint64_t choose_part_rows(const ken_model *model, const embed_options *o)
         return o->part_rows;
     ken_model_info info;
     ken_model_get_info(model, &info);
-    return info.n_parameters < 50000000 ? 4096 : info.n_parameters < 200000000 ? 1024 : 128;
+    return info.n_parameters < 50000000 ? 2048 : info.n_parameters < 250000000 ? 256 : 64;
 }
 
 static ken_status name_outputs(embed_job *job, ken_error *err) {
