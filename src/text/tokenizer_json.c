@@ -2,6 +2,7 @@
  */
 #include "base/doc.h"
 #include "base/mem.h"
+#include "text/merges_json.h"
 #include "text/tokenizer_config.h"
 #include "text/tokenizer_steps.h"
 
@@ -9,6 +10,13 @@
 #include <string.h>
 
 static const char vocab_json[] = "vocab.json";
+
+/* A tokenizer.json: its document, and its merges when they were cut out of it. */
+typedef struct source {
+    const char *text;
+    merges_json merges;
+    const char *where;
+} source;
 
 static ken_status parse_vocab(tokenizer *t, const json_t *map, const char *where, ken_error *err) {
     if (!json_is_object(map))
@@ -38,8 +46,13 @@ static ken_status parse_merge(tokenizer *t, const json_t *merge, size_t index, c
                          json_string_value(right), json_string_length(right), err);
 }
 
-static ken_status parse_merges(tokenizer *t, const json_t *model, const char *where,
+static ken_status parse_merges(tokenizer *t, const json_t *model, const source *src,
                                ken_error *err) {
+    const char *where = src->where;
+    if (src->merges.end) {
+        ken_status status = merges_json_add(&t->bpe, src->text, src->merges, err);
+        return status == KEN_OK ? status : error_prefix(err, status, "'%s'", where);
+    }
     const json_t *merges = json_object_get(model, "merges");
     if (!json_is_array(merges))
         return error_set(err, KEN_BAD_FORMAT, "'%s': 'merges' is missing or not an array", where);
@@ -66,7 +79,8 @@ static ken_status parse_affix(const json_t *model, const char *key, const char *
     return KEN_OK;
 }
 
-static ken_status parse_bpe(tokenizer *t, const json_t *model, const char *where, ken_error *err) {
+static ken_status parse_bpe(tokenizer *t, const json_t *model, const source *src, ken_error *err) {
+    const char *where = src->where;
     double dropout = 0;
     TRY(doc_get_double(model, "dropout", where, 0, 1, &dropout, err));
     if (dropout > 0)
@@ -82,7 +96,7 @@ static ken_status parse_bpe(tokenizer *t, const json_t *model, const char *where
     TRY(parse_affix(model, "continuing_subword_prefix", where, b->prefix, err));
     TRY(parse_affix(model, "end_of_word_suffix", where, b->suffix, err));
     TRY(parse_vocab(t, json_object_get(model, "vocab"), where, err));
-    TRY(parse_merges(t, model, where, err));
+    TRY(parse_merges(t, model, src, err));
     if (byte_fallback)
         bpe_use_byte_fallback(b);
     if (unknown) {
@@ -146,7 +160,8 @@ static ken_status parse_unigram(tokenizer *t, const json_t *model, const char *w
     return KEN_OK;
 }
 
-static ken_status parse_model(tokenizer *t, const json_t *root, const char *where, ken_error *err) {
+static ken_status parse_model(tokenizer *t, const json_t *root, const source *src, ken_error *err) {
+    const char *where = src->where;
     const json_t *model = NULL;
     TRY(doc_get_object(root, "model", where, &model, err));
     if (!model)
@@ -157,7 +172,7 @@ static ken_status parse_model(tokenizer *t, const json_t *root, const char *wher
                                                           : "unknown";
     TRY(doc_get_string(model, "type", where, &type, err));
     if (strcmp(type, "BPE") == 0)
-        return parse_bpe(t, model, where, err);
+        return parse_bpe(t, model, src, err);
     if (strcmp(type, "Unigram") == 0)
         return parse_unigram(t, model, where, err);
     return error_hint(
@@ -284,20 +299,37 @@ static ken_status parse_steps(tokenizer *t, const json_t *root, const json_t *co
 }
 
 static ken_status parse_root(tokenizer *t, const json_t *root, const json_t *config,
-                             const char *where, ken_error *err) {
+                             const source *src, ken_error *err) {
     bool clip = t->options.kind == TOKENIZER_CLIP_HF;
-    TRY(parse_model(t, root, where, err));
+    const char *where = src->where;
+    TRY(parse_model(t, root, src, err));
     TRY(clip ? use_clip(t, err) : parse_steps(t, root, config, where, err));
     TRY(parse_added_tokens(t, root, where, err));
     TRY(clip ? use_clip_roles(t, config, err) : use_roles(t, root, config, where, err));
     return config_sides(t, config, err);
 }
 
+/* The document with an empty array where the merges were; false when it cannot be had. */
+static bool parse_without_merges(const source *src, size_t size, json_t **root) {
+    buf rest;
+    buf_init(&rest, size + 2);
+    buf_append(&rest, src->text, src->merges.begin);
+    buf_puts(&rest, "[]");
+    buf_append(&rest, src->text + src->merges.end, size - src->merges.end);
+    bool ok = !rest.failed && doc_parse(rest.data, rest.size, src->where, root, NULL) == KEN_OK;
+    buf_free(&rest);
+    return ok;
+}
+
 ken_status tokenizer_parse_json(tokenizer *t, const char *text, size_t size, const json_t *config,
                                 const char *where, ken_error *err) {
     json_t *root = NULL;
-    TRY(doc_parse(text, size, where, &root, err));
-    ken_status status = parse_root(t, root, config, where, err);
+    source src = {text, merges_json_find(text, size), where};
+    if (!src.merges.end || !parse_without_merges(&src, size, &root)) {
+        src.merges = (merges_json){0, 0};
+        TRY(doc_parse(text, size, where, &root, err));
+    }
+    ken_status status = parse_root(t, root, config, &src, err);
     json_decref(root);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "text/charsmap.h"
 #include "text/ftfy.h"
 #include "text/html.h"
+#include "text/merges_json.h"
 #include "text/protobuf.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
@@ -170,6 +171,32 @@ static void test_charsmap_stays_inside(void **state) {
     charsmap_free(&map);
 }
 
+static void test_merges_are_found(void **state) {
+    (void)state;
+    static const struct {
+        const char *json;
+        size_t size; /* of the array; 0: left to the parser */
+    } cases[] = {
+        {"{\"model\":{\"merges\":[\"a b\"]}}", 7},
+        {"{\"model\" : {\"v\":{\"merges\":[1]}, \"merges\" : [ [\"a\",\"b\"] , \"a\\u0041\"]}}",
+         24},
+        {"{\"model\":{\"merges\":[]}}", 2},
+        {"{\"merges\":[\"a b\"]}", 0},
+        {"{\"model\":[{\"merges\":[\"a b\"]}]}", 0},
+        {"{\"model\":{\"merges\":[\"a b\",]}}", 0},
+        {"{\"model\":{\"merges\":[\"a b\"", 0},
+        {"{\"model\":{\"merges\":[[\"a\"]]}}", 0},
+        {"{\"model\":{\"merges\":[\"\\ud800\"]}}", 0},
+        {"{\"model\":{\"merges\":[\"\xff\"]}}", 0},
+        {"{\"model\":{\"merges\":[\"a\nb\"]}}", 0},
+        {"{\"model\\", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        merges_json found = merges_json_find(cases[i].json, strlen(cases[i].json));
+        assert_int_equal(found.end - found.begin, cases[i].size);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_and_truncation),
@@ -180,6 +207,7 @@ int main(void) {
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_protobuf),
         cmocka_unit_test(test_charsmap_stays_inside),
+        cmocka_unit_test(test_merges_are_found),
     };
     return cmocka_run_group_tests_name("text_units", tests, NULL, NULL);
 }
