@@ -121,9 +121,9 @@ static void test_every_allocation_fails(void **state) {
     hash_output(wanted);
     clear();
     /* All of the first ones, then a sample: the later ones repeat for each part and picture. */
-    for (uint64_t n = 1; fail_and_resume(n, false, wanted); n += n < 12 ? 1 : 1 + n / 6)
+    for (uint64_t n = 1; fail_and_resume(n, false, wanted); n += n < 8 ? 1 : 1 + n / 3)
         ;
-    for (uint64_t n = 3; fail_and_resume(n, true, wanted); n += 2 + n / 3)
+    for (uint64_t n = 3; fail_and_resume(n, true, wanted); n += 2 + n / 2)
         ;
 }
 
