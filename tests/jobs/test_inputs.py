@@ -245,3 +245,15 @@ def test_unreadable_folder_inside(embed, folder):
     assert result.returncode == 1, result.err
     assert [(e["id"], e["stage"], e["reason"]) for e in embed.errors("out.errors.csv")] == [
         ("b.jpg", "open", "no_permission"), ("sub", "open", "unreadable")]
+
+
+def test_sandbox_changes_no_pixel(embed, folder):
+    """libvips loads its modules inside the sandbox: every format gives what it gives outside."""
+    from PIL import Image
+    picture = Image.open(folder / "a.jpg").convert("RGB")
+    for extension in ("gif", "bmp", "tiff", "webp", "png", "avif"):
+        picture.save(folder / f"z.{extension}")
+    embed.ok("in", "-o", "inside.parquet", "--limit", "14")
+    embed.ok("in", "-o", "outside.parquet", "--limit", "14", "--no-sandbox")
+    assert embed.digest("inside.parquet") == embed.digest("outside.parquet")
+    assert embed.table("inside.parquet").num_rows == 14
