@@ -1,6 +1,9 @@
 # The public library in its two forms, and what `cmake --install` puts where.
 set(KEN_LIBRARY_FOLDERS ken_models ken_image ken_text ken_formats ken_tensor ken_kernels ken_base)
-set(KEN_LIBRARY_REQUIRES "jansson libcrypto libxxhash libturbojpeg spng libwebp libutf8proc libpcre2-8 libarchive yaml-0.1 zlib")
+# Linked by name: going through their own pkg-config files would ask for the development packages of
+# everything that they link in turn.
+set(KEN_LIBRARY_LIBS
+  "-ljansson -lcrypto -lxxhash -lturbojpeg -lspng -lwebp -lutf8proc -lpcre2-8 -larchive -lyaml -lz")
 
 foreach(target ${KEN_LIBRARY_FOLDERS} ken)
   if(NOT TARGET ${target})

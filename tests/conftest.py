@@ -19,13 +19,13 @@ def root():
 
 @pytest.fixture(scope="session")
 def build():
-    return pathlib.Path(os.environ.get("KEN_BUILD", ROOT / "build/release"))
+    return pathlib.Path(os.environ.get("KEN_BUILD", ROOT / "build/release")).resolve()
 
 
 @pytest.fixture(scope="session")
 def ken(build):
     """Path of the program."""
-    path = pathlib.Path(os.environ.get("KEN", build / "ken"))
+    path = pathlib.Path(os.environ.get("KEN", build / "ken")).resolve()
     assert path.exists(), f"{path} is not built: run ./dev build"
     return str(path)
 

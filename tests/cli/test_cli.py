@@ -163,7 +163,7 @@ def test_preprocess_errors(run, tmp_path):
     one_line(run("preprocess", "--model", "demo", "ok.png", "--background", "mauve", "-o", "x.png"),
              2, "'mauve'")
     one_line(run("preprocess", "--model", "demo", "ok.png", "--max-pixels", "63", "-o", "x.png"),
-             65, "8 x 8", "63")
+             65, "8x8", "63")
 
 
 def test_full_device_is_an_io_error(ken):
@@ -197,6 +197,6 @@ def test_completion_scripts_parse(run, tmp_path, shell):
 def test_bash_completion_completes(run, tmp_path):
     (tmp_path / "script").write_text(run("completion", "bash").out)
     reply = subprocess.run(
-        ["bash", "-c", "source script; COMP_WORDS=(ken embed --mod); COMP_CWORD=2; _ken; "
+        ["bash", "-c", "source ./script; COMP_WORDS=(ken embed --mod); COMP_CWORD=2; _ken; "
          "echo ${COMPREPLY[@]}"], cwd=tmp_path, capture_output=True, text=True)
     assert reply.stdout.split() == ["--model"], reply.stderr
