@@ -1,6 +1,6 @@
 /* A manifest from anyone: what it says is taken back exactly when it is written again, or it is
  * refused. */
-#include "tasks/manifest.h"
+#include "tasks/collection/manifest.h"
 
 #include <stdlib.h>
 #include <string.h>

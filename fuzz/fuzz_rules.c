@@ -1,6 +1,6 @@
 /* Rules files from anyone: parsed, their prompts expanded, or refused. */
-#include "tasks/prompts.h"
-#include "tasks/rules.h"
+#include "tasks/classify/prompts.h"
+#include "tasks/classify/rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
 #ifndef KEN_CLI_CLASSIFY_OUTPUT_H
 #define KEN_CLI_CLASSIFY_OUTPUT_H
 
-#include "tasks/report.h"
+#include "tasks/report/report.h"
 
 typedef struct classify_output {
     const char *path;        /* -o; NULL: standard output */

@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "cli/images.h"
 #include "cli/progress.h"
-#include "tasks/classify.h"
+#include "tasks/classify/classify.h"
 
 #include <stdlib.h>
 #include <string.h>

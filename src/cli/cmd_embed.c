@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "cli/images.h"
 #include "cli/progress.h"
-#include "tasks/embed.h"
+#include "tasks/embed/embed.h"
 
 #include <stdio.h>
 #include <stdlib.h>

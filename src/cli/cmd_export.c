@@ -1,7 +1,7 @@
 /* ken export: a collection in the layouts of others. */
 #include "cli/cli.h"
 #include "cli/commands.h"
-#include "tasks/export.h"
+#include "tasks/collection/export.h"
 
 #include <string.h>
 

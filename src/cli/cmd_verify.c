@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
-#include "tasks/verify.h"
+#include "tasks/verify/verify.h"
 
 #include <math.h>
 #include <string.h>

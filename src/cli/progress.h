@@ -3,7 +3,7 @@
 #ifndef KEN_CLI_PROGRESS_H
 #define KEN_CLI_PROGRESS_H
 
-#include "tasks/pipeline.h"
+#include "tasks/pipeline/pipeline.h"
 
 typedef struct progress_view {
     const char *noun; /* "images" */

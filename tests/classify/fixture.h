@@ -7,8 +7,8 @@
 
 #include "testing.h"
 
-#include "tasks/evaluation.h"
-#include "tasks/report.h"
+#include "tasks/classify/evaluation.h"
+#include "tasks/report/report.h"
 
 #include <math.h>
 #include <stdlib.h>

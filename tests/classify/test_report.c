@@ -1,7 +1,7 @@
 /* The report: whatever ids, labels and rules say, it stays text. */
 #include "fixture.h"
 
-#include "tasks/template.h"
+#include "tasks/report/template.h"
 
 static const classifier_options by_rules = {.mode = CLASSIFY_RULES};
 

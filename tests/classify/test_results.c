@@ -2,7 +2,7 @@
 #include "fixture.h"
 
 #include "base/file.h"
-#include "tasks/csv.h"
+#include "tasks/classify/csv.h"
 
 #include <unistd.h>
 

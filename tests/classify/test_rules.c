@@ -3,8 +3,8 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "tasks/prompts.h"
-#include "tasks/rules.h"
+#include "tasks/classify/prompts.h"
+#include "tasks/classify/rules.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * the demonstration model from its photos' files on. */
 #include "testing.h"
 
-#include "tasks/verify.h"
+#include "tasks/verify/verify.h"
 
 #include <dirent.h>
 #include <string.h>

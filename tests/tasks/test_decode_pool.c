@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
-#include "tasks/decode_pool.h"
+#include "tasks/pipeline/decode_pool.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "tasks/embed.h"
+#include "tasks/embed/embed.h"
 
 #include <dirent.h>
 #include <stdlib.h>

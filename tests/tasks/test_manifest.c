@@ -2,8 +2,8 @@
 #include "testing.h"
 
 #include "base/mem.h"
-#include "tasks/id_set.h"
-#include "tasks/manifest.h"
+#include "tasks/collection/manifest.h"
+#include "tasks/inputs/id_set.h"
 
 #include <string.h>
 

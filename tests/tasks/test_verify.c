@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "formats/weights.h"
-#include "tasks/verify_report.h"
+#include "tasks/verify/verify_report.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,0 +1,157 @@
+/* tasks/classify/prompts.c: template expansion and the embedding of prompts. */
+#include "tasks/classify/prompts.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+#include <string.h>
+
+enum { max_prompt_bytes = 1 << 16, batch = 64 };
+
+/* ---- gathering --------------------------------------------------------------------------------
+ */
+
+/* The index of `text`, which is added when it is new. */
+static ken_status intern(prompts *p, const char *text, size_t size, uint32_t *out, ken_error *err) {
+    size_t at = hash_xxh64(text, size) & (p->n_slots - 1);
+    for (; p->slots[at]; at = (at + 1) & (p->n_slots - 1)) {
+        const char *known = p->texts[p->slots[at] - 1];
+        if (strlen(known) == size && memcmp(known, text, size) == 0) {
+            *out = p->slots[at] - 1;
+            return KEN_OK;
+        }
+    }
+    const char *copy = arena_strndup(&p->memory, text, size);
+    if (!copy)
+        return error_no_memory(err, size);
+    p->texts[p->n_texts] = copy;
+    *out = (uint32_t)p->n_texts++;
+    p->slots[at] = (uint32_t)p->n_texts;
+    return KEN_OK;
+}
+
+/* `template_text` with the name in place of every {}, {c} and {label}. */
+static void expand(const char *template_text, const char *name, buf *out) {
+    static const char *const places[] = {"{}", "{c}", "{label}"};
+    buf_clear(out);
+    while (*template_text) {
+        size_t skip = 0;
+        for (size_t i = 0; i < sizeof places / sizeof *places && !skip; i++)
+            if (strncmp(template_text, places[i], strlen(places[i])) == 0)
+                skip = strlen(places[i]);
+        if (skip)
+            buf_puts(out, name);
+        else
+            buf_putc(out, *template_text);
+        template_text += skip ? skip : 1;
+    }
+}
+
+/* Adds the texts of one set; `templates` is NULL when they are taken whole. */
+static ken_status add_set(prompts *p, const rules_texts *names, const rules_texts *templates,
+                          prompt_set *out, ken_error *err) {
+    size_t n = names->n * (templates ? templates->n : 1);
+    out->texts = arena_array(&p->memory, n, sizeof *out->texts);
+    if (!out->texts)
+        return error_no_memory(err, n * sizeof *out->texts);
+    buf text;
+    buf_init(&text, max_prompt_bytes);
+    ken_status status = KEN_OK;
+    for (size_t i = 0; i < n && status == KEN_OK; i++) {
+        const char *name = names->items[templates ? i / templates->n : i];
+        expand(templates ? templates->items[i % templates->n] : "{}", name, &text);
+        status = buf_check(&text, err);
+        if (status == KEN_OK)
+            status = intern(p, text.data, text.size, &out->texts[out->n++], err);
+        else
+            error_prefix(err, status, "prompt '%.40s...'", name);
+    }
+    buf_free(&text);
+    return status;
+}
+
+static ken_status add_all(prompts *p, const rules *r, ken_error *err) {
+    const rules_texts *templates = r->prompts_are_names ? &r->templates : NULL;
+    for (size_t i = 0; i < r->n_categories; i++) {
+        TRY(add_set(p, &r->categories[i].positive, templates, &p->positive[i], err));
+        TRY(add_set(p, &r->categories[i].negative, templates, &p->negative[i], err));
+    }
+    return add_set(p, &r->neutral, NULL, &p->neutral, err);
+}
+
+static size_t count_texts(const rules *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_categories; i++)
+        n += r->categories[i].positive.n + r->categories[i].negative.n;
+    return n * (r->prompts_are_names ? r->templates.n : 1) + r->neutral.n;
+}
+
+ken_status prompts_new(const rules *r, prompts **out, ken_error *err) {
+    *out = NULL;
+    prompts *p = mem_zalloc(1, sizeof *p);
+    if (!p)
+        return error_no_memory(err, sizeof *p);
+    size_t n = count_texts(r);
+    for (p->n_slots = 16; p->n_slots < 2 * n;)
+        p->n_slots *= 2;
+    p->texts = arena_array(&p->memory, n, sizeof *p->texts);
+    p->slots = arena_array(&p->memory, p->n_slots, sizeof *p->slots);
+    p->positive = arena_array(&p->memory, r->n_categories, sizeof *p->positive);
+    p->negative = arena_array(&p->memory, r->n_categories, sizeof *p->negative);
+    ken_status status = p->texts && p->slots && p->positive && p->negative
+                            ? add_all(p, r, err)
+                            : error_no_memory(err, n * sizeof *p->texts);
+    if (status == KEN_OK)
+        *out = p;
+    else
+        prompts_free(p);
+    return status;
+}
+
+void prompts_free(prompts *p) {
+    if (!p)
+        return;
+    arena_free(&p->memory);
+    mem_free(p);
+}
+
+/* ---- embedding --------------------------------------------------------------------------------
+ */
+
+static ken_status embed_batch(const prompts *p, const ken_model *model, ken_session *session,
+                              size_t first, size_t n, int32_t *ids, float *out, size_t *n_truncated,
+                              ken_error *err) {
+    ken_model_info info;
+    ken_model_get_info(model, &info);
+    for (size_t i = 0; i < n; i++) {
+        const char *text = p->texts[first + i];
+        ken_token_info token_info;
+        TRY(ken_model_tokenize(model, text, strlen(text), ids + i * (size_t)info.context_length,
+                               &token_info, err));
+        if (token_info.truncated && n_truncated)
+            ++*n_truncated;
+    }
+    return ken_session_encode_tokens(session, ids, (int)n, out, err);
+}
+
+ken_status prompts_embed(const prompts *p, const ken_model *model, ken_pool *pool, float *out,
+                         size_t *n_truncated, ken_error *err) {
+    ken_model_info info;
+    ken_model_get_info(model, &info);
+    if (n_truncated)
+        *n_truncated = 0;
+    ken_session *session;
+    TRY(ken_session_new(model, &(ken_session_options){.max_batch = batch, .pool = pool}, &session,
+                        err));
+    size_t n_ids = (size_t)batch * (size_t)info.context_length;
+    int32_t *ids = mem_zalloc(n_ids, sizeof *ids);
+    ken_status status = ids ? KEN_OK : error_no_memory(err, n_ids * sizeof *ids);
+    for (size_t first = 0; first < p->n_texts && status == KEN_OK; first += batch) {
+        size_t n = p->n_texts - first < batch ? p->n_texts - first : batch;
+        status = embed_batch(p, model, session, first, n, ids,
+                             out + first * (size_t)info.embedding_width, n_truncated, err);
+    }
+    mem_free(ids);
+    ken_session_free(session);
+    return status;
+}
