@@ -9,11 +9,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 common_options common;
 const char *cli_command_name = "";
 volatile sig_atomic_t cli_cancelled;
+
+/* The first Ctrl-C is answered within five seconds, whatever hangs. */
+static const struct itimerval patience = {.it_value = {.tv_sec = 4, .tv_usec = 700000}};
 
 void cli_print_escaped(FILE *to, const char *text) {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
@@ -91,11 +95,26 @@ int cli_threads(void) {
     return common.threads ? (int)common.threads : sys_cpu_count();
 }
 
+static void end_at_once(void) {
+    _exit(ken_status_exit_code(KEN_CANCELLED));
+}
+
+/* What is in hand may take longer than anybody waits: a large model's batch, a dead network file
+ * system. Nothing that was finished depends on it. */
+static void on_alarm(int number) {
+    static const char said[] = "ken: interrupted: what was in hand took too long and was dropped\n";
+    (void)number;
+    ssize_t n = write(STDERR_FILENO, said, sizeof said - 1);
+    (void)n;
+    end_at_once();
+}
+
 static void on_signal(int number) {
     (void)number;
     if (cli_cancelled)
-        _exit(ken_status_exit_code(KEN_CANCELLED));
+        end_at_once();
     cli_cancelled = 1;
+    setitimer(ITIMER_REAL, &patience, NULL);
 }
 
 void cli_catch_signals(void) {
@@ -103,6 +122,8 @@ void cli_catch_signals(void) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_alarm;
+    sigaction(SIGALRM, &action, NULL);
 }
 
 /* $HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub: the cache that other tools share. */
