@@ -1,5 +1,6 @@
 """Kill it, fill its disk, press Ctrl-C: nothing finished is lost, and the same command then gives the same
 bytes as a run that nothing happened to."""
+import json
 import os
 import re
 import resource
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import stop_after
+from conftest import children, stop_after
 
 JOB = ("in", "-o", "out.parquet", "--part-rows", "3", "--threads", "1", "-q")
 
@@ -276,7 +277,6 @@ def test_torn_writes(embed, folder, wanted, strace):
 
 
 def manifest_names(parts):
-    import json
     path = parts / "manifest.jsonl"
     numbers = [json.loads(line)["part"] for line in path.read_text().splitlines()] if path.exists() else []
     return " ".join(f"part-{n:06}.parquet" for n in numbers)
@@ -305,3 +305,45 @@ def test_read_only_place(embed, folder):
     locked.chmod(0o555)
     result = embed("in", "-o", "locked/out.parquet", wrap=wrap)
     assert result.returncode == 73 and "locked/out.parquet.parts" in result.err
+
+
+def test_resume_on_another_cpu_tier_is_refused(embed, folder, wanted, strace):
+    """The same bits are promised for one tier: half a job of each would be neither."""
+    interrupted(embed, strace)
+    result = embed(*JOB, "--cpu", "scalar")
+    began = json.loads((embed.dir / "out.parquet.parts/job.json").read_text())["cpu_tier"]
+    assert result.returncode == 73, result.err
+    assert f"cpu_tier was '{began}', now it is 'scalar'" in result.err and f"--cpu {began}" in result.err
+    assert embed(*JOB, "--cpu", began).returncode == 1
+    assert embed.digest("out.parquet") == wanted[0]
+    # what is finished is the same job's result wherever it was made
+    assert json.loads(embed(*JOB[:-1], "--json", "--cpu", "scalar").stdout)["was_complete"] is True
+
+
+def test_picture_changed_since_the_interruption(embed, folder, wanted, strace):
+    interrupted(embed, strace)
+    shutil.copy(folder / "b.jpg", folder / "a.jpg")
+    result = embed(*JOB)
+    assert result.returncode == 73 and "inputs was" in result.err, result.err
+    assert embed(*JOB, "--restart").returncode == 1
+    os.utime(folder / "a.jpg", ns=(0, 0))
+    result = embed(*JOB)
+    assert result.returncode == 73 and "is not the result of this command" in result.err
+
+
+def test_ctrl_c_while_a_decoder_hangs(embed, many):
+    """One picture of the part in hand never comes back; nor does the whole run wait for it."""
+    process = embed.start("in", "-o", "out.parquet", "--part-rows", "300", "--threads", "1", "--decoders", "2")
+    stopped = None
+    while process.poll() is None and not stopped:
+        workers = [w for keeper in children(process.pid) for w in children(keeper)]
+        if len(workers) == 2 and (embed.dir / "out.parquet.parts/job.json").exists():
+            stopped = workers[0]
+            os.kill(stopped, signal.SIGSTOP)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 75, err
+    assert time.monotonic() - sent < 5
+    embed.ok("in", "-o", "out.parquet", "--part-rows", "300")
+    assert embed.table("out.parquet").num_rows == 328

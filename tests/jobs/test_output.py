@@ -103,6 +103,7 @@ def test_output_name_is_checked(embed, folder):
     assert result.returncode == 2 and "neither a .parquet file nor a folder" in result.err
     result = embed("in", "-o", "missing/out.parquet")
     assert result.returncode == 73 and "missing/out.parquet.parts" in result.err
+    assert "make the folder that is to hold it first" in result.err
 
 
 def test_exports(embed, folder):
@@ -199,3 +200,11 @@ def test_dry_run_writes_nothing(embed, folder):
     result = embed.ok("in", "-o", "out.parquet", "--dry-run")
     assert result.stdout.decode().split() == [f"{c}.jpg" for c in "abcdefgh"]
     assert "8 items" in result.err and not list(embed.dir.glob("out*"))
+
+
+def test_started_without_standard_streams(embed, folder):
+    """Files opened later must not become standard error, where messages go."""
+    result = embed("in", "-o", "out.parquet", wrap=["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
+    assert result.returncode == 0
+    embed.ok("in", "-o", "again.parquet")
+    assert embed.digest("out.parquet") == embed.digest("again.parquet")
