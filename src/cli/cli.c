@@ -102,9 +102,13 @@ static void end_at_once(void) {
 /* What is in hand may take longer than anybody waits: a large model's batch, a dead network file
  * system. Nothing that was finished depends on it. */
 static void on_alarm(int number) {
-    static const char said[] = "ken: interrupted: what was in hand took too long and was dropped\n";
+#define DROPPED "what was in hand took too long and was dropped"
+    static const char text[] = "ken: interrupted: " DROPPED "\n";
+    static const char json[] = "{\"error\":{\"code\":\"cancelled\",\"message\":\"interrupted\","
+                               "\"hint\":\"" DROPPED "\"}}\n";
     (void)number;
-    ssize_t n = write(STDERR_FILENO, said, sizeof said - 1);
+    ssize_t n = common.json ? write(STDERR_FILENO, json, sizeof json - 1)
+                            : write(STDERR_FILENO, text, sizeof text - 1);
     (void)n;
     end_at_once();
 }
