@@ -196,6 +196,35 @@ def test_progress_and_plan(embed, folder):
     assert report["n_rows"] == 8 and report["n_failed"] == 0 and report["errors"] is None
 
 
+def test_progress_bar_fits_the_terminal(embed, folder):
+    """A line that wraps cannot be drawn over: the bar shrinks, then goes."""
+    import fcntl
+    import os
+    import pty
+    import struct
+    import subprocess
+    import termios
+    (folder / "a.jpg").write_bytes(b"no picture")
+    for columns, bar in ((120, 24), (60, 20), (20, 0)):
+        leader, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        run = subprocess.Popen([embed.ken, "embed", "in", "-o", "out.parquet", "--restart"], cwd=embed.dir,
+                               env=embed.env, stderr=terminal)
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(leader, 4096)
+            except OSError:  # the other end was closed
+                break
+        os.close(leader)
+        assert run.wait() == 1
+        lines = [line for line in shown.split(b"\r\033[K") if b"images," in line]
+        assert lines and all(len(line) < columns for line in lines), shown
+        last = lines[-1].decode()
+        assert ("8/8 images" in last) and last.count("#") <= bar and ("]" in last) == (bar > 0), last
+
+
 def test_dry_run_writes_nothing(embed, folder):
     result = embed.ok("in", "-o", "out.parquet", "--dry-run")
     assert result.stdout.decode().split() == [f"{c}.jpg" for c in "abcdefgh"]
