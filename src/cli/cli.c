@@ -19,12 +19,22 @@ volatile sig_atomic_t cli_cancelled;
 /* The first Ctrl-C is answered within five seconds, whatever hangs. */
 static const struct itimerval patience = {.it_value = {.tv_sec = 4, .tv_usec = 700000}};
 
+/* Bytes of the control character at `c`: 1 below the space, 2 for U+0080 to U+009F, which terminals
+ * obey too (U+009B begins a sequence as Escape and '[' do); 0 for what can be shown. */
+static int control_bytes(const unsigned char *c) {
+    if (*c < 0x20 || *c == 0x7f)
+        return 1;
+    return c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f ? 2 : 0;
+}
+
 void cli_print_escaped(FILE *to, const char *text) {
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c < 0x20 || *c == 0x7f)
-            fprintf(to, "\\x%02x", *c);
-        else
-            fputc(*c, to);
+    const unsigned char *c = (const unsigned char *)text;
+    while (*c) {
+        int n = control_bytes(c);
+        if (n == 0)
+            fputc(*c++, to);
+        for (; n > 0; n--)
+            fprintf(to, "\\x%02x", *c++);
     }
 }
 
