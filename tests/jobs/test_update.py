@@ -77,7 +77,7 @@ def test_killed_while_updating(embed, folder, strace):
 def test_update_with_another_model_or_recipe_is_refused(embed, folder):
     embed.ok(*OUT)
     result = embed(*OUT, "--background", "black")
-    assert result.returncode == 2 and "preprocess_sha256" in result.err
+    assert result.returncode == 65 and "preprocess_sha256" in result.err
     result = embed("in", "-o", "out.parquet", "--update")
     assert result.returncode == 2 and "--update needs a folder" in result.err
 
