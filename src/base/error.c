@@ -37,6 +37,8 @@ int ken_status_exit_code(ken_status status) {
 }
 
 static void fill(ken_error *err, ken_status status, int64_t offset, const char *format,
+                 va_list args) KEN_PRINTF(4, 0);
+static void fill(ken_error *err, ken_status status, int64_t offset, const char *format,
                  va_list args) {
     if (!err)
         return;
