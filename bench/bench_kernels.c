@@ -19,6 +19,7 @@ enum { BUFFER_FLOATS = 10 << 20, MAX_SAMPLES = 60, WANTED_SAMPLES = 9, PEAK_ROUN
 
 /* Operands of all kernels; each is as large as the largest shape needs. */
 static float *in, *weights, *packed, *out;
+static float scales[4096];
 
 /* m, n, k as in a product; the other kernels read them as their own sizes, see the run functions.
  */
@@ -36,6 +37,33 @@ static void run_gemm_f32(const kernels *k, const shape *s) {
     k->gemm_f32(&(gemm_f32_args){.a = in,
                                  .lda = s->k,
                                  .b = packed,
+                                 .bias = weights,
+                                 .c = out,
+                                 .ldc = s->n,
+                                 .m = s->m,
+                                 .n = s->n,
+                                 .k = s->k,
+                                 .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
+}
+static void run_quantize_rows_s16(const kernels *k, const shape *s) {
+    k->quantize_rows_s16(&(quantize_rows_s16_args){.x = in,
+                                                   .ldx = s->n,
+                                                   .q = (int16_t *)out,
+                                                   .ldq = s->n,
+                                                   .scales = scales,
+                                                   .rows = s->m,
+                                                   .width = s->n});
+}
+static void run_gemm_s16_pack(const kernels *k, const shape *s) {
+    k->gemm_s16_pack(weights, s->k, s->n, s->k, (int16_t *)packed, scales);
+}
+/* Any bits are good integers here, since sums that wrap around take as long. */
+static void run_gemm_s16(const kernels *k, const shape *s) {
+    k->gemm_s16(&(gemm_s16_args){.a = (const int16_t *)in,
+                                 .lda = s->k,
+                                 .a_scales = scales,
+                                 .b = (const int16_t *)packed,
+                                 .b_scales = scales,
                                  .bias = weights,
                                  .c = out,
                                  .ldc = s->n,
@@ -162,7 +190,9 @@ static const struct {
 };
 
 #define GEMM(m, n, k)                                                                              \
-    { "gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s" }
+    {"gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s"}, {                                    \
+        "gemm_s16", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"                                       \
+    }
 #define HEAD(t, k)                                                                                 \
     { "attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s" }
 static const shape shapes[] = {
@@ -179,6 +209,9 @@ static const shape shapes[] = {
     HEAD(197, 64),
     HEAD(577, 64),
     {"gemm_f32_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
+    {"gemm_s16_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
+    {"quantize_rows_s16", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
+    {"quantize_rows_s16", 50, 3072, 0, 1e-9 * 50 * 3072 * 4, "GB/s"},
     {"layer_norm_f32", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
     {"softmax_f32", 1, 577, 0, 1e-9 * 577, "G/s"},
     {"quick_gelu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
@@ -268,7 +301,7 @@ static void measure(const kernels *k, const shape *s, void (*run)(const kernels 
     qsort(samples, n, sizeof *samples, by_value);
     printf("%-12s %-22s %4zu x %4zu x %4zu  %8.2f (best %8.2f) %s", k->tier, s->kernel, s->m, s->n,
            s->k, samples[n / 2], samples[n - 1], s->unit);
-    if (*best_peak > 0 && strcmp(s->unit, "GFLOP/s") == 0)
+    if (*best_peak > 0 && strstr(s->unit, "OP/s"))
         printf(", %.0f %% (best %.0f %%) of %.1f", 100 * samples[n / 2] / *best_peak,
                100 * samples[n - 1] / *best_peak, *best_peak);
     printf("%s\n", n_quiet ? "" : ", core was shared");
