@@ -90,7 +90,8 @@ static void check_linear(const exec *e, bool first, void *context) {
     linear_case *c = context;
     arena memory = {0};
     linear l;
-    assert_int_equal(linear_init(&l, e->kernels, c->w, c->k, c->bias, c->n, c->k, &memory, NULL),
+    assert_int_equal(linear_init(&l, e->kernels, KEN_PRECISION_F32, c->w, c->k, c->bias, c->n, c->k,
+                                 &memory, NULL),
                      KEN_OK);
     size_t size = c->rows * c->n * sizeof(float);
     float *y = mem_alloc(size);
@@ -156,8 +157,9 @@ static void test_linear_out_of_memory(void **state) {
         arena memory = {.max_bytes = failing == 1 ? 1 : 1 << 16};
         mem_fail_after(failing == 2 ? 1 : 0, false);
         linear l;
-        assert_int_equal(linear_init(&l, kernels_best(), w, 3, NULL, 2, 3, &memory, &err),
-                         KEN_NO_MEMORY);
+        assert_int_equal(
+            linear_init(&l, kernels_best(), KEN_PRECISION_F32, w, 3, NULL, 2, 3, &memory, &err),
+            KEN_NO_MEMORY);
         mem_fail_after(0, false);
         assert_int_equal(err.status, KEN_NO_MEMORY);
         arena_free(&memory);
@@ -316,9 +318,9 @@ static void check_conv(const exec *e, bool first, void *context) {
     arena memory = {0};
     conv2d conv = c->shape;
     size_t k = conv.kernel * conv.kernel * conv.channels;
-    assert_int_equal(
-        linear_init(&conv.weight, e->kernels, c->w, k, c->bias, c->n_out, k, &memory, NULL),
-        KEN_OK);
+    assert_int_equal(linear_init(&conv.weight, e->kernels, KEN_PRECISION_F32, c->w, k, c->bias,
+                                 c->n_out, k, &memory, NULL),
+                     KEN_OK);
     assert_true(conv2d_scratch(&conv, e->kernels) <= e->scratch_floats);
     float *y = mem_alloc(c->floats * sizeof *y);
     memcpy(y, c->residual, c->floats * sizeof *y);
