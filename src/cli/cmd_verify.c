@@ -19,7 +19,7 @@ static const option *options(void) {
          "smallest cosine of a vector to its reference (default 0.999999, in s16 0.99999)", NULL,
          0.5, 1},
         {"max-abs-diff", 0, OPTION_NUMBER, &max_abs_diff, "X",
-         "largest difference of a number from its reference (default 1e-4, in s16 1e-2)", NULL,
+         "largest difference of a number from its reference (default 1e-4, in s16 5e-2)", NULL,
          1e-9, 1e3},
         COMMON_MODEL_OPTIONS,
         COMMON_OUTPUT_OPTIONS,

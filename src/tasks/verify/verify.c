@@ -12,7 +12,7 @@
 /* What a precision is held to, unless the user says otherwise. */
 static const struct limits {
     double min_cosine, max_abs_diff;
-} limits_f32 = {0.999999, 1e-4}, limits_s16 = {0.99999, 1e-2};
+} limits_f32 = {0.999999, 1e-4}, limits_s16 = {0.99999, 5e-2};
 
 ken_status verify_find_goldens(const char *dir, buf *path, ken_error *err) {
     static const char *const names[] = {"goldens.safetensors", "goldens.json"};
