@@ -127,7 +127,8 @@ static void gemm_s16_pack(const float *w, size_t ldw, size_t n, size_t k, int16_
 
 /* ---- product ---- */
 
-/* As tile_args; `sums` are floats already, multiplied with both scales. */
+/* As tile_args; `sums` are floats already, multiplied with both scales. The rows at `next` are
+ * asked for as if they lay without gaps, as they do: the address then costs one addition. */
 typedef struct tile_s16_args {
     const int16_t *a;
     size_t lda;
@@ -156,8 +157,8 @@ VEC void tile_s16(size_t mr, size_t nv, const tile_s16_args *t) {
     }
     for (size_t k = 0; k < t->k; k += 2) {
         vi row[GEMM_NV];
-        size_t pair = k / 2;
-        __builtin_prefetch(next + pair % NEXT_ROWS * lda + pair / NEXT_ROWS * S16_LINE, 0, 2);
+        __builtin_prefetch(next, 0, 2);
+        next += 2 * mr;
         UNROLL
         for (size_t j = 0; j < nv * S16_LANES; j += S16_LINE)
             __builtin_prefetch(b + PAIRS_AHEAD * 2 * NR + j);

@@ -158,7 +158,7 @@ VEC vi vi_pair_order(vi x) {
 VEC vi vi_dot_s16(vi a, vi b, vi sum) {
     vi products;
     __asm__("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0"
-            : "+x"(sum), "=&x"(products)
+            : "+x"(sum), "=x"(products)
             : "x"(a), "x"(b));
     return sum;
 }

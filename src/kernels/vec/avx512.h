@@ -171,7 +171,7 @@ VEC vi vi_dot_s16(vi a, vi b, vi sum) {
 #else
     vi products;
     __asm__("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0"
-            : "+v"(sum), "=&v"(products)
+            : "+v"(sum), "=v"(products)
             : "v"(a), "v"(b));
 #endif
     return sum;
