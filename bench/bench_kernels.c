@@ -2,10 +2,13 @@
  *
  *     bench_kernels [TIER [KERNEL]]
  *
- * Each sample stands between two runs of a loop of independent fused multiply-adds of the tier's
- * width: the ratio of a product to that peak says how good the kernel is on whatever machine and at
- * whatever clock this is, and samples taken while the core was shared (a peak below 95 % of the
- * best seen) are thrown away, unless there are no others. Prints median and best. */
+ * Each sample stands between two probes of the core: a loop of independent fused multiply-adds of
+ * the tier's width, and a loop of no-operations. The ratio of a product to the first says how good
+ * the kernel is on whatever machine and at whatever clock this is. The second finds what the first
+ * cannot see: another thread of the same core, perhaps of a virtual machine that is not ours, takes
+ * slots of the front end and of the load units long before it takes multiply-adds. A sample is
+ * quiet when both probes on both sides reach 95 % of the best seen and nothing else ran on this
+ * CPU. Prints the median of the quiet samples and of all samples, in thread CPU time. */
 #include "base/mem.h"
 #include "kernels/kernels.h"
 
@@ -15,7 +18,14 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { BUFFER_FLOATS = 10 << 20, MAX_SAMPLES = 60, WANTED_SAMPLES = 9, PEAK_ROUNDS = 300000 };
+enum {
+    BUFFER_FLOATS = 10 << 20,
+    MAX_SAMPLES = 60,
+    WANTED_SAMPLES = 9, /* quiet ones */
+    FIRST_PROBES = 300,
+    PEAK_ROUNDS = 300000,
+    ISSUE_ROUNDS = 100000,
+};
 
 /* Operands of all kernels; each is as large as the largest shape needs. */
 static float *in, *weights, *packed, *out;
@@ -232,15 +242,20 @@ static const shape shapes[] = {
     {"bf16_to_f32", 1, 1 << 16, 0, 1e-9 * (1 << 16), "G/s"},
 };
 
-/* Of this thread alone: what the machine does for others in between does not count. */
-static double cpu_seconds(void) {
+static double seconds(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Twelve chains of fused multiply-adds; gives 10^9 floating-point operations a second, 0 when there
- * is no such loop for the tier. */
+/* What the core gives at the moment, in 10^9 a second by the wall clock: no probe looks faster than
+ * it was. */
+typedef struct probe {
+    double peak;  /* floating-point operations in fused multiply-adds; 0 where we have no loop */
+    double issue; /* instructions */
+} probe;
+
+/* Twelve chains of fused multiply-adds. */
 #if defined(__x86_64__)
 #define FMA(r, i) "vfmadd231ps %%" r "14, %%" r "15, %%" r #i "\n\t"
 #define FMA_LOOP(r)                                                                                \
@@ -251,9 +266,9 @@ static double cpu_seconds(void) {
                      :                                                                             \
                      : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",     \
                        "xmm9", "xmm10", "xmm11", "xmm14", "xmm15", "cc")
-static double peak(const char *tier) {
+static double probe_peak(const char *tier) {
     long rounds = PEAK_ROUNDS;
-    double begin = cpu_seconds(), lanes = 0;
+    double begin = seconds(CLOCK_MONOTONIC), lanes = 0;
     if (strncmp(tier, "avx512", 6) == 0) {
         FMA_LOOP("zmm");
         lanes = 16;
@@ -261,61 +276,124 @@ static double peak(const char *tier) {
         FMA_LOOP("ymm");
         lanes = 8;
     }
-    return 24e-9 * lanes * PEAK_ROUNDS / (cpu_seconds() - begin);
+    return 24e-9 * lanes * PEAK_ROUNDS / (seconds(CLOCK_MONOTONIC) - begin);
 }
 #else
-static double peak(const char *tier) {
+static double probe_peak(const char *tier) {
     (void)tier;
     return 0;
 }
 #endif
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
+static probe probe_core(const char *tier) {
+    double peak = probe_peak(tier), begin = seconds(CLOCK_MONOTONIC);
+    for (int i = 0; i < ISSUE_ROUNDS; i++)
+        __asm__ volatile("nop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\t");
+    return (probe){peak, 10e-9 * ISSUE_ROUNDS / (seconds(CLOCK_MONOTONIC) - begin)};
+}
+
+static double less_of(double a, double b) {
+    return a < b ? a : b;
+}
+static double more_of(double a, double b) {
+    return a > b ? a : b;
+}
+static probe worse(probe a, probe b) {
+    return (probe){less_of(a.peak, b.peak), less_of(a.issue, b.issue)};
+}
+static probe better(probe a, probe b) {
+    return (probe){more_of(a.peak, b.peak), more_of(a.issue, b.issue)};
+}
+
+typedef struct sample {
+    double rate;      /* by thread CPU time */
+    double cpu_share; /* thread CPU time per time: below 1 when something else ran here */
+    probe core;       /* the worse of before and after */
+} sample;
+
+static bool is_quiet(const sample *s, const probe *best) {
+    return s->cpu_share >= 0.98 && s->core.peak >= 0.95 * best->peak &&
+           s->core.issue >= 0.95 * best->issue;
+}
+
+static int by_rate(const void *a, const void *b) {
+    double x = ((const sample *)a)->rate, y = ((const sample *)b)->rate;
     return (x > y) - (x < y);
 }
 
-static void measure(const kernels *k, const shape *s, void (*run)(const kernels *, const shape *),
-                    double *best_peak) {
-    double quiet[MAX_SAMPLES], all[MAX_SAMPLES];
-    size_t n_quiet = 0, n_all = 0;
-    double begin = cpu_seconds();
-    run(k, s);
-    double once = cpu_seconds() - begin;
-    size_t calls = once < 2e-3 ? (size_t)(2e-3 / (once + 1e-8)) + 1 : 1;
-    double before = peak(k->tier);
-    while (n_all < MAX_SAMPLES && n_quiet < WANTED_SAMPLES) {
-        begin = cpu_seconds();
-        for (size_t i = 0; i < calls; i++)
-            run(k, s);
-        double rate = s->work * (double)calls / (cpu_seconds() - begin);
-        double after = peak(k->tier);
-        *best_peak = after > *best_peak ? after : *best_peak;
-        all[n_all++] = rate;
-        if (before >= 0.95 * *best_peak && after >= 0.95 * *best_peak)
-            quiet[n_quiet++] = rate;
-        before = after;
+/* The quiet samples to the front; gives their number. */
+static size_t quiet_first(sample *samples, size_t n, const probe *best) {
+    size_t n_quiet = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_quiet(&samples[i], best))
+            continue;
+        sample quiet = samples[i];
+        samples[i] = samples[n_quiet];
+        samples[n_quiet++] = quiet;
     }
-    double *samples = n_quiet ? quiet : all;
-    size_t n = n_quiet ? n_quiet : n_all;
-    qsort(samples, n, sizeof *samples, by_value);
-    printf("%-12s %-22s %4zu x %4zu x %4zu  %8.2f (best %8.2f) %s", k->tier, s->kernel, s->m, s->n,
-           s->k, samples[n / 2], samples[n - 1], s->unit);
-    if (*best_peak > 0 && strstr(s->unit, "OP/s"))
-        printf(", %.0f %% (best %.0f %%) of %.1f", 100 * samples[n / 2] / *best_peak,
-               100 * samples[n - 1] / *best_peak, *best_peak);
-    printf("%s\n", n_quiet ? "" : ", core was shared");
+    return n_quiet;
+}
+
+static double median_rate(sample *samples, size_t n) {
+    qsort(samples, n, sizeof *samples, by_rate);
+    return samples[n / 2].rate;
+}
+
+static void print_rate(const char *what, double rate, const shape *s, double peak) {
+    printf("  %s %8.2f", what, rate);
+    if (peak > 0 && strstr(s->unit, "OP/s"))
+        printf(" (%2.0f %%)", 100 * rate / peak);
+}
+
+static void print_samples(const kernels *k, const shape *s, sample *samples, size_t n,
+                          const probe *best) {
+    printf("%-12s %-22s %4zu x %4zu x %4zu", k->tier, s->kernel, s->m, s->n, s->k);
+    size_t n_quiet = quiet_first(samples, n, best);
+    if (n_quiet)
+        print_rate("quiet", median_rate(samples, n_quiet), s, best->peak);
+    else
+        printf("  never quiet");
+    print_rate("all", median_rate(samples, n), s, best->peak);
+    printf(" %s, %zu of %zu samples quiet\n", s->unit, n_quiet, n);
     fflush(stdout);
 }
 
+static void measure(const kernels *k, const shape *s, void (*run)(const kernels *, const shape *),
+                    probe *best) {
+    sample samples[MAX_SAMPLES];
+    double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
+    run(k, s);
+    double once = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+    size_t calls = once < 2e-3 ? (size_t)(2e-3 / (once + 1e-8)) + 1 : 1, n = 0;
+    probe before = probe_core(k->tier);
+    for (size_t n_quiet = 0; n < MAX_SAMPLES && n_quiet < WANTED_SAMPLES; n++) {
+        double wall = seconds(CLOCK_MONOTONIC);
+        begin = seconds(CLOCK_THREAD_CPUTIME_ID);
+        for (size_t i = 0; i < calls; i++)
+            run(k, s);
+        double cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+        wall = seconds(CLOCK_MONOTONIC) - wall;
+        probe after = probe_core(k->tier);
+        samples[n] = (sample){s->work * (double)calls / cpu, cpu / wall, worse(before, after)};
+        *best = better(*best, after);
+        n_quiet += is_quiet(&samples[n], best);
+        before = after;
+    }
+    print_samples(k, s, samples, n, best);
+}
+
 static void measure_tier(const kernels *k, const char *kernel) {
-    double best_peak = 0;
+    probe best = {0};
+    for (size_t i = 0; i < FIRST_PROBES; i++)
+        best = better(best, probe_core(k->tier));
+    if (best.peak > 0)
+        printf("%-12s peak of fused multiply-adds %.1f GFLOP/s\n", k->tier, best.peak);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         if (kernel && strcmp(kernel, shapes[i].kernel) != 0)
             continue;
         for (size_t r = 0; r < sizeof runs / sizeof *runs; r++)
             if (strcmp(runs[r].name, shapes[i].kernel) == 0)
-                measure(k, &shapes[i], runs[r].run, &best_peak);
+                measure(k, &shapes[i], runs[r].run, &best);
     }
 }
 

@@ -67,20 +67,28 @@ void sys_yield(void) {
     sched_yield();
 }
 
+/* The dynamic linker tells only in words why it could not. */
+static bool is_lack_of_memory(const char *reason) {
+    return strstr(reason, "failed to map segment") || strstr(reason, "Cannot allocate memory") ||
+           strstr(reason, "cannot allocate memory");
+}
+
 ken_status sys_load_library(const char *const *paths, const sys_symbol *symbols, size_t n_symbols,
                             ken_error *err) {
     void *library = NULL;
+    char first[256] = "unknown reason";
     const char *const *path = paths;
     for (; *path; path++) {
         library = dlopen(*path, RTLD_NOW | RTLD_LOCAL);
         if (library)
             break;
-    }
-    if (!library) {
         const char *reason = dlerror();
-        return error_set(err, KEN_UNAVAILABLE, "could not load library '%s': %s", paths[0],
-                         reason ? reason : "unknown reason");
+        if (path == paths && reason)
+            snprintf(first, sizeof first, "%s", reason);
     }
+    if (!library)
+        return error_set(err, is_lack_of_memory(first) ? KEN_NO_MEMORY : KEN_UNAVAILABLE,
+                         "could not load library '%s': %s", paths[0], first);
     for (size_t i = 0; i < n_symbols; i++) {
         void *address = dlsym(library, symbols[i].name);
         if (!address)

@@ -9,18 +9,32 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 common_options common;
 const char *cli_command_name = "";
 volatile sig_atomic_t cli_cancelled;
 
+/* The first Ctrl-C is answered within five seconds, whatever hangs. */
+static const struct itimerval patience = {.it_value = {.tv_sec = 4, .tv_usec = 700000}};
+
+/* Bytes of the control character at `c`: 1 below the space, 2 for U+0080 to U+009F, which terminals
+ * obey too (U+009B begins a sequence as Escape and '[' do); 0 for what can be shown. */
+static int control_bytes(const unsigned char *c) {
+    if (*c < 0x20 || *c == 0x7f)
+        return 1;
+    return c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f ? 2 : 0;
+}
+
 void cli_print_escaped(FILE *to, const char *text) {
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c < 0x20 || *c == 0x7f)
-            fprintf(to, "\\x%02x", *c);
-        else
-            fputc(*c, to);
+    const unsigned char *c = (const unsigned char *)text;
+    while (*c) {
+        int n = control_bytes(c);
+        if (n == 0)
+            fputc(*c++, to);
+        for (; n > 0; n--)
+            fprintf(to, "\\x%02x", *c++);
     }
 }
 
@@ -91,11 +105,30 @@ int cli_threads(void) {
     return common.threads ? (int)common.threads : sys_cpu_count();
 }
 
+static void end_at_once(void) {
+    _exit(ken_status_exit_code(KEN_CANCELLED));
+}
+
+/* What is in hand may take longer than anybody waits: a large model's batch, a dead network file
+ * system. Nothing that was finished depends on it. */
+static void on_alarm(int number) {
+#define DROPPED "what was in hand took too long and was dropped"
+    static const char text[] = "ken: interrupted: " DROPPED "\n";
+    static const char json[] = "{\"error\":{\"code\":\"cancelled\",\"message\":\"interrupted\","
+                               "\"hint\":\"" DROPPED "\"}}\n";
+    (void)number;
+    ssize_t n = common.json ? write(STDERR_FILENO, json, sizeof json - 1)
+                            : write(STDERR_FILENO, text, sizeof text - 1);
+    (void)n;
+    end_at_once();
+}
+
 static void on_signal(int number) {
     (void)number;
     if (cli_cancelled)
-        _exit(ken_status_exit_code(KEN_CANCELLED));
+        end_at_once();
     cli_cancelled = 1;
+    setitimer(ITIMER_REAL, &patience, NULL);
 }
 
 void cli_catch_signals(void) {
@@ -103,6 +136,8 @@ void cli_catch_signals(void) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_alarm;
+    sigaction(SIGALRM, &action, NULL);
 }
 
 /* $HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub: the cache that other tools share. */

@@ -105,8 +105,8 @@ KEN_MUST_CHECK ken_status cli_load_model_named(const char *spec, const ken_model
 /* Threads to use: --threads or the CPUs. */
 int cli_threads(void);
 
-/* A flag that SIGINT and SIGTERM raise: 1 at the first, and the second ends the process with exit
- * code 75 at once. Installed by cli_catch_signals. */
+/* A flag that SIGINT and SIGTERM raise: 1 at the first; the second, or five seconds, end the
+ * process with exit code 75 at once. Installed by cli_catch_signals. */
 extern volatile sig_atomic_t cli_cancelled;
 void cli_catch_signals(void);
 

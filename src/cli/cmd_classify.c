@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/images.h"
+#include "cli/output_check.h"
 #include "cli/progress.h"
 #include "tasks/classify/classify.h"
 
@@ -225,7 +226,20 @@ static ken_status classify(int n_args, char **args, const char *rules_path, job 
     return classify_write(&output, &j->results, j->labels, j->evaluation, j->thumbnailer, err);
 }
 
-static int check_usage(int n_args) {
+/* Neither result may replace an argument, the labels or the other result. */
+static int check_outputs(int n_args, char **args) {
+    const char *const outputs[] = {output.path, output.report_path};
+    for (size_t i = 0; i < 2; i++) {
+        int bad = output_check(outputs[i], (const char *const *)args, (size_t)n_args);
+        if (bad || (bad = output_check(outputs[i], &labels_path, 1)))
+            return bad;
+    }
+    if (output.path && output.report_path && output_is_file(output.path, output.report_path))
+        return cli_usage("'%s' cannot be both the output and the report", output.path);
+    return 0;
+}
+
+static int check_usage(int n_args, char **args) {
     if (classes.n == 0 && template_text)
         return cli_usage("'--template' goes with '--classes'; rules have their own templates");
     if (classes.n == 0 && n_args == 0)
@@ -234,11 +248,12 @@ static int check_usage(int n_args) {
         return cli_usage("no images to classify");
     if (labels_path && folders_as_labels)
         return cli_usage("'--labels' and '--folders-as-labels' cannot both be given");
-    return classify_output_check(&output);
+    int bad = classify_output_check(&output);
+    return bad ? bad : check_outputs(n_args, args);
 }
 
 static int run(int n_args, char **args) {
-    int bad = check_usage(n_args);
+    int bad = check_usage(n_args, args);
     if (bad)
         return bad;
     cli_catch_signals();

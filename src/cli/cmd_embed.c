@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/images.h"
+#include "cli/output_check.h"
 #include "cli/progress.h"
 #include "tasks/embed/embed.h"
 
@@ -247,10 +248,13 @@ static int run(int n_args, char **args) {
         return cli_usage("no output was named: give '-o photos.parquet' or '-o photos/'");
     if (!parse_shard(&named))
         return cli_usage("'--shard %s' is not I/N with I from 0 to N-1", shard);
-    if (update && (restart || named.shard_count))
-        return cli_usage("'--update' goes neither with '--restart' nor with '--shard'");
+    if (update && named.shard_count)
+        return cli_usage("'--update' and '--shard' cannot be given together");
     if (restart && resume && strcmp(resume, "auto") == 0)
         return cli_usage("'--restart' and '--resume auto' contradict each other");
+    int bad = output_check(output, named.args, named.n_args);
+    if (bad || (bad = output_check(output, &texts_file, 1)))
+        return bad;
     signal(SIGXFSZ, SIG_IGN); /* a file too large for its limit is an error of its write */
     cli_catch_signals();
     ken_error err;

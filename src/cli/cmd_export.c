@@ -1,6 +1,7 @@
 /* ken export: a collection in the layouts of others. */
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/output_check.h"
 #include "tasks/collection/export.h"
 
 #include <string.h>
@@ -39,6 +40,9 @@ static int run(int n_args, char **args) {
         return cli_usage("no layout was named: give '--to npy', clip-retrieval, jsonl or csv");
     if (!output)
         return cli_usage("no output was named: give '-o OUT'");
+    int bad = output_check(output, (const char *const *)args, 1);
+    if (bad)
+        return bad;
     ken_error err;
     uint64_t n_rows = 0;
     if (export_collection(args[0], format, output, &n_rows, &err) != KEN_OK)

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/images.h"
+#include "cli/output_check.h"
 #include "formats/npy.h"
 #include "image/write.h"
 
@@ -108,6 +109,9 @@ static int run(int n_args, char **args) {
         return cli_usage("expected one image, found %d", n_args);
     if (!output)
         return cli_usage("no output was named: give '-o x.npy' or '-o x.png'");
+    int bad = output_check(output, (const char *const *)args, 1);
+    if (bad)
+        return bad;
     ken_error err;
     ken_model *model;
     if (cli_load_model(&(ken_model_options){.vision_only = true}, &model, NULL, NULL, &err) !=

@@ -3,8 +3,10 @@
 #include "cli/cli.h"
 #include "cli/version.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool asks_for_help(int n_args, char **args) {
     for (int i = 1; i < n_args && strcmp(args[i], "--") != 0; i++)
@@ -40,7 +42,17 @@ static int run_command(const command *c, int n_args, char **args) {
     return cli_finish(exit_code);
 }
 
+/* A program may be started without standard streams; a file that is opened later must not become
+ * one. What stands in for them fails when it is used. */
+static void fill_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int main(int n_args, char **args) {
+    fill_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     if (n_args < 2) {
         help_all(stderr);

@@ -4,9 +4,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { bar_width = 24 };
+enum { max_bar = 24, min_bar = 4, bar_frame = 8 /* "[] 100% " */, usual_columns = 80 };
 static const double bar_seconds = 0.1, line_seconds = 60;
 
 void progress_begin(progress_view *view, const char *noun) {
@@ -41,15 +42,33 @@ static void put_numbers(buf *out, const progress_view *view, const embed_progres
         buf_printf(out, ", %llu failed", (unsigned long long)p->n_failed);
 }
 
-static void put_bar(buf *out, const embed_progress *p) {
-    if (!p->n_total)
+static int terminal_columns(void) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col
+                                                                       : usual_columns;
+}
+
+/* As wide as `room` allows: a line that wraps could not be drawn over. */
+static void put_bar(buf *out, const embed_progress *p, int room) {
+    int width = room - bar_frame < max_bar ? room - bar_frame : max_bar;
+    if (!p->n_total || width < min_bar)
         return;
     double part = (double)p->n_done / (double)p->n_total;
-    int full = (int)((part > 1 ? 1 : part) * bar_width);
+    int full = (int)((part > 1 ? 1 : part) * width);
     buf_putc(out, '[');
-    for (int i = 0; i < bar_width; i++)
+    for (int i = 0; i < width; i++)
         buf_putc(out, i < full ? '#' : '.');
     buf_printf(out, "] %3.0f%% ", 100 * (part > 1 ? 1 : part));
+}
+
+static void draw(const embed_progress *p, const buf *numbers) {
+    buf bar;
+    buf_init(&bar, 512);
+    int columns = terminal_columns() - 1, used = (int)numbers->size;
+    put_bar(&bar, p, columns - used);
+    fprintf(stderr, "\r\033[K%s%.*s", bar.data ? bar.data : "", columns > 0 ? columns : 1,
+            numbers->data);
+    buf_free(&bar);
 }
 
 void progress_show(void *context, const embed_progress *p) {
@@ -61,11 +80,11 @@ void progress_show(void *context, const embed_progress *p) {
     view->shown = p->seconds;
     buf line;
     buf_init(&line, 512);
-    if (view->bar)
-        put_bar(&line, p);
     put_numbers(&line, view, p);
-    if (line.data)
-        fprintf(stderr, view->bar ? "\r\033[K%s" : "ken: %s\n", line.data);
+    if (line.data && view->bar)
+        draw(p, &line);
+    else if (line.data)
+        fprintf(stderr, "ken: %s\n", line.data);
     view->drawn = view->bar;
     fflush(stderr);
     buf_free(&line);

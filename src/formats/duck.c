@@ -49,7 +49,7 @@ static ken_status load(ken_error *err) {
     paths[n_paths++] = "libduckdb.so";
     paths[n_paths] = NULL;
     ken_status status = sys_load_library(paths, symbols, sizeof symbols / sizeof *symbols, err);
-    if (status != KEN_OK)
+    if (status == KEN_UNAVAILABLE)
         error_hint(err, status, "put libduckdb.so into '%s/../lib/ken', or build with ./dev build",
                    folder);
     return status;

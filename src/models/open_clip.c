@@ -191,9 +191,20 @@ static ken_status read_resnet(loader *l, const section *s, const size_t image_si
     return resnet_read(&l->reader, &config, "visual.", out, err);
 }
 
+static ken_status refuse_timm(const section *s, ken_error *err) {
+    ken_status status =
+        section_refuse(s, "timm_model_name", "ken does not have timm's towers", err);
+    if (status == KEN_OK)
+        return status;
+    return error_hint(err, status,
+                      "take a model with OpenCLIP's own ViT or ResNet; SigLIP and SigLIP 2 load "
+                      "from their Hugging Face repositories");
+}
+
 static ken_status load_vision(loader *l, const section *s, ken_error *err) {
     TRY(section_check_keys(s, vision_keys, err));
-    TRY(refuse_all(s, (const char *const[]){"timm_model_name", "attentional_pool", NULL}, err));
+    TRY(refuse_timm(s, err));
+    TRY(section_refuse(s, "attentional_pool", not_yet, err));
     size_t image_size[2] = {224, 224};
     TRY(section_pair(s, "image_size", CONFIG_MAX_IMAGE_SIZE, image_size, err));
     TRY(open_clip_preprocess(l, image_size, &l->model->preprocess, err));

@@ -28,7 +28,10 @@ static ken_status parse_vocab(tokenizer *t, const json_t *map, const char *where
         if (!json_is_integer(id))
             return error_set(err, KEN_BAD_FORMAT, "'%s': the id of token '%.100s' is no integer",
                              where, piece);
-        TRY(vocab_add(&t->vocab, piece, json_object_iter_key_len(at), json_integer_value(id), err));
+        ken_status status =
+            vocab_add(&t->vocab, piece, json_object_iter_key_len(at), json_integer_value(id), err);
+        if (status != KEN_OK)
+            return error_prefix(err, status, "'%s'", where);
     }
     return KEN_OK;
 }

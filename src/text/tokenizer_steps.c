@@ -59,12 +59,16 @@ static ken_status get_pattern(const json_t *step, const char *where, pattern *ou
     const json_t *section = json_object_get(step, "pattern");
     const json_t *string = json_object_get(section, "String");
     const json_t *regex = json_object_get(section, "Regex");
+    ken_status status;
     if (json_is_string(string))
-        return pattern_init_string(out, json_string_value(string), json_string_length(string), err);
-    if (json_is_string(regex))
-        return pattern_init_regex(out, json_string_value(regex), json_string_length(regex), err);
-    return error_set(err, KEN_BAD_FORMAT,
-                     "'%s': 'pattern' of a step is neither 'String' nor 'Regex'", where);
+        status =
+            pattern_init_string(out, json_string_value(string), json_string_length(string), err);
+    else if (json_is_string(regex))
+        status = pattern_init_regex(out, json_string_value(regex), json_string_length(regex), err);
+    else
+        return error_set(err, KEN_BAD_FORMAT,
+                         "'%s': 'pattern' of a step is neither 'String' nor 'Regex'", where);
+    return status == KEN_OK ? status : error_prefix(err, status, "'%s'", where);
 }
 
 static ken_status get_content(const json_t *step, const char *key, const char *where, codes *out,

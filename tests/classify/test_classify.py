@@ -218,6 +218,41 @@ def test_softmax_and_argmax_agree_with_numpy(run, tmp_path, photos_parquet):
     assert [r["rank"] for r in json.loads(result.out)] == [1] * 80
 
 
+def scalar_tensor(path, name):
+    """A tensor of one float32 from a .safetensors file."""
+    data = path.read_bytes()
+    n = int.from_bytes(data[:8], "little")
+    entry = json.loads(data[8:8 + n])[name]
+    assert entry["dtype"] == "F32"
+    begin, end = entry["data_offsets"]
+    return float(np.frombuffer(data[8 + n + begin:8 + n + end], "<f4")[0])
+
+
+@pytest.mark.parametrize("name", ["hf_siglip", "hf_siglip2"])
+def test_sigmoid_models_give_each_class_its_own_probability(run, tmp_path, photos, name):
+    """SigLIP: sigmoid(exp(logit_scale) * cosine + logit_bias), as its zero-shot pipeline has it."""
+    model = ROOT / "tests/data/models" / name
+    classes = ["a cat", "the dog", "car 5"]
+    pictures = sorted(photos.glob("*/*.jpg"))[:6]
+    texts = sum((["--text", c] for c in classes), [])
+    ok(run("embed", "--model", model, *texts, "-o", "t.parquet"))
+    ok(run("embed", "--model", model, *pictures, "-o", "x.parquet"))
+    t = np.array(pq.read_table(tmp_path / "t.parquet")["embedding"].to_pylist(), np.float64)
+    x = np.array(pq.read_table(tmp_path / "x.parquet")["embedding"].to_pylist(), np.float64)
+    scale = np.exp(scalar_tensor(model / "model.safetensors", "logit_scale"))
+    bias = scalar_tensor(model / "model.safetensors", "logit_bias")
+    expected = 1 / (1 + np.exp(-(scale * x @ t.T + bias)))
+    assert bias != 0 and np.unique(expected.round(6)).size > 6
+    for source in (pictures, ["x.parquet"]):
+        rows = json.loads(ok(run("classify", "--model", model, "--classes", ",".join(classes), "--template", "{}",
+                                 *source, "--json")).out)
+        assert len(rows) == expected.size
+        for i, row in enumerate(rows):
+            assert abs(row["score"] - expected[i // len(classes), classes.index(row["label"])]) < 1e-6
+    sums = [sum(r["score"] for r in rows[i:i + 3]) for i in range(0, len(rows), 3)]
+    assert max(abs(s - 1) for s in sums) > 0.01
+
+
 # ---- output ----------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,8 @@ def test_names_cannot_move_the_cursor(run):
     assert "\x1b" not in result.err
     assert result.err.count("\n") == 1
     assert "evil\\x1b[2J\\x0a.jpg" in result.err
+    result = run("preprocess", "--model", "demo", "evil\u009b2J \u00e4.jpg", "-o", "x.npy")
+    assert "evil\\xc2\\x9b2J \u00e4.jpg" in result.err
 
 
 def test_cpu_tier_can_be_forced_and_is_checked(run):

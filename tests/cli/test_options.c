@@ -28,11 +28,14 @@ static const option table[] = {
     OPTIONS_END,
 };
 
+enum { MAX_ARGUMENTS = 16 };
+
 /* Parses a copy of NULL-terminated arguments; the first stands for the command's name. */
 static ken_status parse(const char *const *arguments, char **args, int *n, ken_error *err) {
-    static char storage[16][64];
+    static char storage[MAX_ARGUMENTS][64];
     int count = 0;
     for (; arguments[count]; count++) {
+        assert_true(count < MAX_ARGUMENTS);
         snprintf(storage[count], sizeof storage[count], "%s", arguments[count]);
         args[count] = storage[count];
     }
@@ -41,7 +44,7 @@ static ken_status parse(const char *const *arguments, char **args, int *n, ken_e
 }
 
 #define PARSE(...)                                                                                 \
-    char *args[16];                                                                                \
+    char *args[MAX_ARGUMENTS + 1];                                                                 \
     int n = -1;                                                                                    \
     ken_error err;                                                                                 \
     const char *const arguments[] = {"command", __VA_ARGS__, NULL};                                \

@@ -2,7 +2,6 @@
  * or much memory. The verdicts expected are counted; docs/internals/formats.md lists the files
  * refused. */
 #include "base/buf.h"
-#include "base/sys.h"
 #include "formats/scratch.h"
 #include "formats/table.h"
 #include "formats/tar.h"
@@ -13,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { max_columns = 200 };
 
@@ -62,7 +62,7 @@ static int read_one(const char *path, const struct stat *info, int type, struct 
     if (type != FTW_F || !wanted)
         return 0;
     ken_error err = {0};
-    double begin = sys_seconds();
+    clock_t begin = clock();
     ken_status status = reader(path, &err);
     if (status == KEN_OK)
         n_accepted++;
@@ -72,7 +72,8 @@ static int read_one(const char *path, const struct stat *info, int type, struct 
         print_message("%s: %s\n", ken_status_name(status), err.message);
     assert_true(status == KEN_OK || status == KEN_BAD_FORMAT || status == KEN_UNSUPPORTED ||
                 status == KEN_TOO_LARGE);
-    assert_true(sys_seconds() - begin < 10);
+    /* Processor time, so that a busy machine does not fail the test; a hang meets ctest's limit. */
+    assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 10);
     return 0;
 }
 

@@ -172,6 +172,8 @@ static void test_other_formats(void **state) {
     assert_error(open_dir("pickled", &w, &err), KEN_UNSUPPORTED, err,
                  "only 'pytorch_model.bin': pickled PyTorch weights");
     assert_non_null(strstr(err.hint, "save_file"));
+    scratch_text("pickled/goldens.safetensors", ""); /* for ken verify: not the weights */
+    assert_error(open_dir("pickled", &w, &err), KEN_UNSUPPORTED, err, "only 'pytorch_model.bin'");
     scratch_text("onnx/model.onnx", "");
     assert_error(open_dir("onnx", &w, &err), KEN_UNSUPPORTED, err, "an ONNX model");
     scratch_text("other/weights.safetensors", "");

@@ -87,3 +87,12 @@ def stop_after(process, seconds, times=1, number=signal.SIGINT):
     for _ in range(times):
         process.send_signal(number)
         time.sleep(0.05)
+
+
+def children(pid):
+    """Process ids of a process's children."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(n) for n in file.read().split()]
+    except OSError:
+        return []

@@ -6,6 +6,8 @@ import zlib
 
 import pytest
 
+from conftest import children
+
 GOOD = [f"{c}.jpg" for c in "abcdefgh"]
 
 
@@ -152,14 +154,6 @@ def test_killed_decoder_costs_one_item(embed, folder):
     (failure,) = embed.errors("out.errors.csv")
     assert failure["reason"] == "crashed" and "signal 9" in failure["detail"]
     assert embed.table("out.parquet").num_rows == 10
-
-
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return [int(n) for n in file.read().split()]
-    except OSError:
-        return []
 
 
 def busy(pid):

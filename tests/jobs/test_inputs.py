@@ -200,6 +200,29 @@ def test_tables_of_bytes(embed, folder):
         ("k1", "no_image"), ("k0", "duplicate_id")]
 
 
+def test_large_file_in_a_shard(embed, folder):
+    """A sample's file is held in memory: beyond 256 MiB it is one failed item, and the shard goes on."""
+    photo = (folder / "a.jpg").read_bytes()
+    huge = tarfile.TarInfo("k1.jpg")
+    huge.size = (256 << 20) + 1
+    with open(embed.dir / "x.tar", "wb") as file:
+        put_member(file, "k0.jpg", photo)
+        file.write(huge.tobuf())
+        file.seek((huge.size + 511) // 512 * 512, os.SEEK_CUR)  # a hole
+        put_member(file, "k2.jpg", photo)
+        file.write(bytes(1024))
+    result = embed("x.tar", "-o", "out.parquet")
+    assert result.returncode == 1 and ids(embed) == ["k0", "k2"]
+    (failure,) = embed.errors("out.errors.csv")
+    assert (failure["id"], failure["reason"]) == ("k1", "too_large") and str(256 << 20) in failure["detail"]
+
+
+def put_member(file, name, data):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    file.write(info.tobuf() + data + bytes(-len(data) % 512))
+
+
 def test_table_mistakes(embed, folder):
     (embed.dir / "list.csv").write_text("file,n\nin/a.jpg,1\n")
     result = embed("list.csv", "-o", "out.parquet")

@@ -103,6 +103,7 @@ def test_output_name_is_checked(embed, folder):
     assert result.returncode == 2 and "neither a .parquet file nor a folder" in result.err
     result = embed("in", "-o", "missing/out.parquet")
     assert result.returncode == 73 and "missing/out.parquet.parts" in result.err
+    assert "make the folder that is to hold it first" in result.err
 
 
 def test_exports(embed, folder):
@@ -195,6 +196,35 @@ def test_progress_and_plan(embed, folder):
     assert report["n_rows"] == 8 and report["n_failed"] == 0 and report["errors"] is None
 
 
+def test_progress_bar_fits_the_terminal(embed, folder):
+    """A line that wraps cannot be drawn over: the bar shrinks, then goes."""
+    import fcntl
+    import os
+    import pty
+    import struct
+    import subprocess
+    import termios
+    (folder / "a.jpg").write_bytes(b"no picture")
+    for columns, bar in ((120, 24), (60, 20), (20, 0)):
+        leader, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        run = subprocess.Popen([embed.ken, "embed", "in", "-o", "out.parquet", "--restart"], cwd=embed.dir,
+                               env=embed.env, stderr=terminal)
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(leader, 4096)
+            except OSError:  # the other end was closed
+                break
+        os.close(leader)
+        assert run.wait() == 1
+        lines = [line for line in shown.split(b"\r\033[K") if b"images," in line]
+        assert lines and all(len(line) < columns for line in lines), shown
+        last = lines[-1].decode()
+        assert ("8/8 images" in last) and last.count("#") <= bar and ("]" in last) == (bar > 0), last
+
+
 def test_dry_run_writes_nothing(embed, folder):
     result = embed.ok("in", "-o", "out.parquet", "--dry-run")
     assert result.stdout.decode().split() == [f"{c}.jpg" for c in "abcdefgh"]
@@ -219,3 +249,11 @@ def test_s16_has_the_same_bytes_for_any_threads_and_batch(embed, folder):
     embed.ok("in", "-o", "a.parquet", "--precision", "s16", "--threads", "1", "--batch", "1")
     embed.ok("in", "-o", "b.parquet", "--precision", "s16", "--threads", "3", "--batch", "5")
     assert embed.digest("a.parquet") == embed.digest("b.parquet")
+
+
+def test_started_without_standard_streams(embed, folder):
+    """Files opened later must not become standard error, where messages go."""
+    result = embed("in", "-o", "out.parquet", wrap=["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
+    assert result.returncode == 0
+    embed.ok("in", "-o", "again.parquet")
+    assert embed.digest("out.parquet") == embed.digest("again.parquet")

@@ -77,6 +77,21 @@ def test_killed_while_updating(embed, folder, strace):
 def test_update_with_another_model_or_recipe_is_refused(embed, folder):
     embed.ok(*OUT)
     result = embed(*OUT, "--background", "black")
-    assert result.returncode == 2 and "preprocess_sha256" in result.err
+    assert result.returncode == 65 and "preprocess_sha256" in result.err
     result = embed("in", "-o", "out.parquet", "--update")
     assert result.returncode == 2 and "--update needs a folder" in result.err
+
+
+def test_interrupted_update_of_a_folder_that_changed_again(embed, folder, strace):
+    """The new parts that were begun belong to other inputs; --restart drops them, never the collection."""
+    embed.ok(*OUT)
+    change(folder)
+    embed(*OUT, wrap=[strace, "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:signal=SIGKILL:when=4"])
+    assert (embed.dir / "out/next/manifest.jsonl").exists()
+    (folder / "f.jpg").unlink()
+    result = embed(*OUT)
+    assert result.returncode == 73 and "inputs was" in result.err and "--restart" in result.err
+    report = json.loads(embed.ok(*OUT, "--restart", "--json").stdout)
+    assert (report["n_rows"], report["n_reused"], report["n_removed"]) == (7, 5, 2)
+    embed.ok("in", "-o", "fresh/", "--part-rows", "3")
+    assert parts(embed, "out") == parts(embed, "fresh")

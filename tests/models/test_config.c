@@ -204,6 +204,12 @@ static void test_unknown_architectures(void **state) {
     fixture_set("hf_clip_classic", "config.json", "model_type", "\"siglip2\"");
     fixture_refused(dir, KEN_UNSUPPORTED, "NaFlex", &err);
     assert_non_null(strstr(err.hint, "fixed-resolution"));
+    fixture_copy("open_clip_vit");
+    fixture_set("open_clip_vit", "open_clip_config.json", "model_cfg.vision_cfg.timm_model_name",
+                "\"vit_base_patch16_siglip_224\"");
+    fixture_refused(scratch_path("open_clip_vit"), KEN_UNSUPPORTED,
+                    "'timm_model_name' is 'vit_base_patch16_siglip_224'", &err);
+    assert_non_null(strstr(err.hint, "Hugging Face repositories"));
     size_t n = 0;
     while (model_architecture_name(n))
         n++;

@@ -28,9 +28,8 @@ static void multiply_wide(const float *a, size_t lda, size_t rows, size_t k, con
     _Alignas(64) float sums[GEMM_MR * NR];
     for (size_t n0 = 0; n0 < n; n0 += NR) {
         size_t columns = min_size(NR, n - n0);
-        multiply_panel(
-            &(tile_args){.a = a, .lda = lda, .b = b + n0 * k, .k = k, .next = a, .sums = sums},
-            rows, columns);
+        multiply_panel(&(tile_args){.a = a, .lda = lda, .b = b + n0 * k, .k = k, .sums = sums},
+                       rows, columns);
         for (size_t i = 0; i < rows; i++) {
             vf scale = vf_set1(scales ? scales[i] : 1.0f);
             float *to = out + i * ldo + n0;

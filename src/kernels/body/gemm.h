@@ -12,9 +12,8 @@
 
 enum {
     NR = GEMM_NV * VEC_LANES,
-    LINE = 16,                       /* floats in a cache line */
-    NEXT_ROWS = GEMM_MR > 4 ? 8 : 4, /* GEMM_MR, rounded up to a power of two */
-    B_AHEAD = 32,                    /* prefetch distance in k */
+    LINE = 16,    /* floats in a cache line */
+    B_AHEAD = 32, /* prefetch distance in k */
 };
 
 VEC size_t div_up(size_t a, size_t b) {
@@ -27,20 +26,20 @@ VEC size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* sums[i][j] = sum over k of a[i][k] * b[k][j], rows of `sums` NR apart. `next` is what will be
- * read of A after this, in rows lda apart too: it is asked for, a line per k, in good time. */
+/* sums[i][j] = sum over k of a[i][k] * b[k][j], rows of `sums` NR apart. */
 typedef struct tile_args {
     const float *a;
     size_t lda;
     const float *b;
     size_t k;
-    const float *next;
     float *sums;
 } tile_args;
 
-/* `mr` rows and `nv` vectors of columns, both constants at every call. */
+/* `mr` rows and `nv` vectors of columns, both constants at every call. Every instruction in the
+ * loop over k counts: when another thread runs on the same core, the front end limits a 6 x 2 tile,
+ * not the multipliers. */
 VEC void tile(size_t mr, size_t nv, const tile_args *t) {
-    const float *a = t->a, *b = t->b, *next = t->next;
+    const float *a = t->a, *b = t->b;
     size_t lda = t->lda;
     vf c[GEMM_MR][GEMM_NV];
     UNROLL
@@ -51,7 +50,6 @@ VEC void tile(size_t mr, size_t nv, const tile_args *t) {
     }
     for (size_t k = 0; k < t->k; k++) {
         vf row[GEMM_NV];
-        __builtin_prefetch(next + k % NEXT_ROWS * lda + k / NEXT_ROWS * LINE, 0, 2);
         UNROLL
         for (size_t j = 0; j < nv * VEC_LANES; j += LINE)
             __builtin_prefetch(b + B_AHEAD * NR + j);
@@ -76,41 +74,26 @@ VEC void tile(size_t mr, size_t nv, const tile_args *t) {
 }
 
 typedef void tile_fn(const tile_args *t);
-#define TILE(mr, nv)                                                                               \
-    static void tile_##mr##_##nv(const tile_args *t) {                                             \
-        tile(mr, nv, t);                                                                           \
-    }
-#if GEMM_NV == 3
-#define TILES(mr) TILE(mr, 1) TILE(mr, 2) TILE(mr, 3)
-#define TILE_NAMES(mr)                                                                             \
-    { tile_##mr##_1, tile_##mr##_2, tile_##mr##_3 }
-#else
-#define TILES(mr) TILE(mr, 1) TILE(mr, 2)
-#define TILE_NAMES(mr)                                                                             \
-    { tile_##mr##_1, tile_##mr##_2 }
-#endif
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
-#if GEMM_MR >= 6
-TILES(5)
-TILES(6)
-#endif
-#if GEMM_MR >= 8
-TILES(7)
-TILES(8)
-#endif
 
-static tile_fn *const tiles[GEMM_MR][GEMM_NV] = {
-    TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3), TILE_NAMES(4),
-#if GEMM_MR >= 6
-    TILE_NAMES(5), TILE_NAMES(6),
+/* clang-format off */
+#define TILE(mr, nv) static void tile_##mr##_##nv(const tile_args *t) { tile(mr, nv, t); }
+#if GEMM_NV == 3
+#define TILES(mr)      TILE(mr, 1) TILE(mr, 2) TILE(mr, 3)
+#define TILE_NAMES(mr) { tile_##mr##_1, tile_##mr##_2, tile_##mr##_3 },
+#else
+#define TILES(mr)      TILE(mr, 1) TILE(mr, 2)
+#define TILE_NAMES(mr) { tile_##mr##_1, tile_##mr##_2 },
 #endif
-#if GEMM_MR >= 8
-    TILE_NAMES(7), TILE_NAMES(8),
+#if GEMM_MR == 8
+#define HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#elif GEMM_MR == 6
+#define HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#else
+#define HEIGHTS(X) X(1) X(2) X(3) X(4)
 #endif
-};
+HEIGHTS(TILES)
+static tile_fn *const tiles[GEMM_MR][GEMM_NV] = { HEIGHTS(TILE_NAMES) };
+/* clang-format on */
 
 /* Up to GEMM_MR rows of A times a panel of B of which `n` columns are wanted. */
 VEC void multiply_panel(const tile_args *t, size_t rows, size_t n) {
@@ -184,13 +167,10 @@ static void multiply_group(const gemm_f32_args *g, size_t m0, size_t rows, size_
     const float *a = g->a + m0 * g->lda;
     for (size_t j = 0; j < n; j += NR) {
         size_t columns = min_size(NR, n - j);
-        multiply_panel(&(tile_args){.a = a,
-                                    .lda = g->lda,
-                                    .b = g->b + (n0 + j) * g->k,
-                                    .k = g->k,
-                                    .next = j ? a : a + rows * g->lda,
-                                    .sums = sums},
-                       rows, columns);
+        multiply_panel(
+            &(tile_args){
+                .a = a, .lda = g->lda, .b = g->b + (n0 + j) * g->k, .k = g->k, .sums = sums},
+            rows, columns);
         finish_tile(g, sums, m0, rows, n0 + j, columns);
     }
 }

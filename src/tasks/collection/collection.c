@@ -196,14 +196,42 @@ static ken_status read_rows(collection *c, const char *path, ken_error *err) {
     return status;
 }
 
-static ken_status open_all(collection *c, const char *path, ken_error *err) {
+static ken_status read_meta(collection *c, const char *file, const char *where,
+                            collection_meta *out, ken_error *err) {
     static const char *const columns[] = {"id"};
-    TRY(collection_files_find(path, &c->files, err));
     table_reader *r;
-    TRY(table_reader_open(c->files.paths, 1, columns, 1, &r, err));
-    ken_status status = collection_read_meta(r, path, &c->memory, &c->meta, err);
+    TRY(table_reader_open(&file, 1, columns, 1, &r, err));
+    ken_status status = collection_read_meta(r, where, &c->memory, out, err);
     table_reader_close(r);
-    return status == KEN_OK ? read_rows(c, path, err) : status;
+    return status;
+}
+
+static size_t folder_chars(const char *path) {
+    return (size_t)(strrchr(path, '/') ? strrchr(path, '/') - path : 0);
+}
+
+/* The parts of one folder are one job's. Shards are made apart, perhaps by different hands. */
+static ken_status check_shards(collection *c, ken_error *err) {
+    for (size_t i = 1; i < c->files.n; i++) {
+        const char *before = c->files.paths[i - 1], *file = c->files.paths[i];
+        size_t n = folder_chars(file);
+        if (n == folder_chars(before) && memcmp(file, before, n) == 0)
+            continue;
+        collection_meta meta = {0};
+        TRY(read_meta(c, file, file, &meta, err));
+        TRY(collection_meta_match(&c->meta, c->files.paths[0], &meta, file, err));
+        if (strcmp(meta.kind, c->meta.kind) != 0)
+            return error_set(err, KEN_BAD_FORMAT, "'%s' holds %ss, '%s' holds %ss",
+                             c->files.paths[0], c->meta.kind, file, meta.kind);
+    }
+    return KEN_OK;
+}
+
+static ken_status open_all(collection *c, const char *path, ken_error *err) {
+    TRY(collection_files_find(path, &c->files, err));
+    TRY(read_meta(c, c->files.paths[0], path, &c->meta, err));
+    TRY(check_shards(c, err));
+    return read_rows(c, path, err);
 }
 
 ken_status collection_open(const char *path, collection **out, ken_error *err) {

@@ -33,23 +33,25 @@ static ken_status add(collection_files *files, const char *path, ken_error *err)
     return KEN_OK;
 }
 
-static bool holds(const char *dir, const char *name) {
+static ken_status holds(const char *dir, const char *name, bool *found, ken_error *err) {
     buf path;
     buf_init(&path, PATH_MAX);
-    bool found = file_join(&path, dir, name) && file_exists(path.data);
+    file_join(&path, dir, name);
+    ken_status status = buf_check(&path, err);
+    *found = status == KEN_OK && file_exists(path.data);
     buf_free(&path);
-    return found;
+    return status;
 }
 
-/* N of the first "shard-I-of-N" in the folder, or 0. */
+/* N of the "shard-I-of-N" in the folder, or 0; the largest of several. */
 static int count_shards(const char *dir) {
     DIR *stream = opendir(dir);
     int n = 0;
     struct dirent *entry;
-    while (stream && !n && (entry = readdir(stream)) != NULL) {
+    while (stream && (entry = readdir(stream)) != NULL) {
         int index, count, used = 0;
         if (sscanf(entry->d_name, "shard-%5d-of-%5d%n", &index, &count, &used) == 2 &&
-            !entry->d_name[used] && count > 0 && count <= max_shards)
+            !entry->d_name[used] && count > n && count <= max_shards)
             n = count;
     }
     if (stream)
@@ -58,19 +60,25 @@ static int count_shards(const char *dir) {
 }
 
 bool collection_is_folder(const char *path) {
-    return holds(path, "ken.json") || count_shards(path) > 0;
+    bool sealed;
+    return (holds(path, "ken.json", &sealed, NULL) == KEN_OK && sealed) || count_shards(path) > 0;
+}
+
+static ken_status refuse_unfinished(const char *dir, ken_error *err) {
+    bool begun;
+    TRY(holds(dir, "job.json", &begun, err));
+    if (!begun)
+        return error_hint(err, error_set(err, KEN_NOT_FOUND, "'%s' holds no collection", dir),
+                          "make one with 'ken embed INPUT... -o FOLDER/'");
+    return error_hint(err, error_set(err, KEN_UNAVAILABLE, "collection '%s' is not finished", dir),
+                      "give the same 'ken embed' command again: it goes on where it stopped");
 }
 
 static ken_status add_parts(collection_files *files, const char *dir, ken_error *err) {
-    if (!holds(dir, "ken.json")) {
-        bool begun = holds(dir, "job.json");
-        error_set(err, begun ? KEN_UNAVAILABLE : KEN_NOT_FOUND,
-                  begun ? "collection '%s' is not finished" : "'%s' holds no collection", dir);
-        return error_hint(err, begun ? KEN_UNAVAILABLE : KEN_NOT_FOUND, "%s",
-                          begun ? "give the same 'ken embed' command again: it goes on where it "
-                                  "stopped"
-                                : "make one with 'ken embed INPUT... -o FOLDER/'");
-    }
+    bool sealed;
+    TRY(holds(dir, "ken.json", &sealed, err));
+    if (!sealed)
+        return refuse_unfinished(dir, err);
     buf path;
     buf_init(&path, PATH_MAX);
     manifest parts;
@@ -96,7 +104,9 @@ ken_status collection_files_find(const char *path, collection_files *out, ken_er
     *out = (collection_files){0};
     if (!file_is_directory(path))
         return add(out, path, err);
-    int n_shards = holds(path, "ken.json") ? 0 : count_shards(path);
+    bool sealed;
+    TRY(holds(path, "ken.json", &sealed, err));
+    int n_shards = sealed ? 0 : count_shards(path);
     if (!n_shards)
         return add_parts(out, path, err);
     char shard[PATH_MAX];

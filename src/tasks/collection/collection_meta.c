@@ -77,10 +77,10 @@ ken_status collection_meta_of_model(const ken_model *model, const char *model_id
 
 static ken_status differ(const char *field, const char *a, const char *a_name, const char *b,
                          const char *b_name, ken_error *err) {
-    error_set(err, KEN_BAD_ARGUMENT,
+    error_set(err, KEN_BAD_FORMAT,
               "'%s' and '%s' cannot be mixed: %s is %.64s in one, %.64s in the other", a_name,
               b_name, field, a, b);
-    return error_hint(err, KEN_BAD_ARGUMENT, "embed both with the same model and the same options");
+    return error_hint(err, KEN_BAD_FORMAT, "embed both with the same model and the same options");
 }
 
 static bool is_image(const collection_meta *m) {
@@ -95,7 +95,7 @@ ken_status collection_meta_match(const collection_meta *a, const char *a_name,
         return differ("preprocess_sha256", a->preprocess_sha256, a_name, b->preprocess_sha256,
                       b_name, err);
     if (a->dim != b->dim)
-        return error_set(err, KEN_BAD_ARGUMENT,
+        return error_set(err, KEN_BAD_FORMAT,
                          "'%s' and '%s' cannot be mixed: dim is %d in one, %d in the other", a_name,
                          b_name, a->dim, b->dim);
     return KEN_OK;

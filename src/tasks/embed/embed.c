@@ -67,7 +67,12 @@ static ken_status set_metadata(embed_job *job, ken_error *err) {
     return KEN_OK;
 }
 
+/* The same bits are promised for one CPU tier, so an interrupted job goes on with the tier that it
+ * was begun with. A finished one is the same job's on every machine: the hash leaves the tier out.
+ */
 static ken_status set_facts(embed_job *job, ken_error *err) {
+    ken_model_info info;
+    ken_model_get_info(job->model, &info);
     char *print = arena_alloc(&job->memory, HASH_XXH128_HEX);
     const pipeline_options *p = &job->options->pipeline;
     char *limits = arena_printf(&job->memory, "max_pixels %llu strict %d max_file_bytes %llu",
@@ -84,11 +89,12 @@ static ken_status set_facts(embed_job *job, ken_error *err) {
                                        {"precision", job->meta.precision},
                                        {"limits", limits},
                                        {"part_rows", rows},
-                                       {"program_version", ken_version()}};
+                                       {"program_version", ken_version()},
+                                       {"cpu_tier", info.cpu_tier}};
     memcpy(job->facts, facts, sizeof facts);
     buf text;
     buf_init(&text, 65536);
-    parts_describe(job->facts, job_facts, &text);
+    parts_describe(job->facts, hashed_job_facts, &text);
     ken_status status = buf_check(&text, err);
     if (status == KEN_OK)
         hash_xxh128(text.data, text.size, job->hash);

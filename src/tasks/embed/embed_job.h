@@ -6,7 +6,12 @@
 #include "tasks/embed/embed_rows.h"
 #include "tasks/embed/parts.h"
 
-enum { job_facts = 8, job_metadata = COLLECTION_META_ENTRIES + 1 };
+/* The last fact decides whether parts may be joined, but is no part of what the job is. */
+enum {
+    job_facts = 9,
+    hashed_job_facts = job_facts - 1,
+    job_metadata = COLLECTION_META_ENTRIES + 1
+};
 
 typedef struct embed_job {
     const ken_model *model;
@@ -21,7 +26,7 @@ typedef struct embed_job {
     const char *errors_path;
     collection_meta meta;
     job_fact facts[job_facts];
-    char hash[HASH_XXH128_HEX]; /* of the facts: `ken.job` */
+    char hash[HASH_XXH128_HEX]; /* of the hashed facts: `ken.job` */
     table_metadata metadata[job_metadata];
     parts parts;
     uint64_t part_rows;

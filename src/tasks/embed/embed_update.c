@@ -270,10 +270,12 @@ ken_status embed_update(embed_job *job, ken_error *err) {
     if (!next || !done || !seal)
         return error_no_memory(err, PATH_MAX);
     parts lock = {.lock_fd = -1};
-    ken_status status = file_is_directory(dir) ? parts_lock(dir, &lock, err) : KEN_OK;
+    /* No lock is left in a folder that is somebody else's. */
+    bool ours = file_exists(seal) || file_exists(done);
+    ken_status status = ours ? parts_lock(dir, &lock, err) : KEN_OK;
     if (status == KEN_OK && file_exists(done))
         status = take_over(dir, next, err);
-    bool finished = file_exists(seal);
+    bool finished = ours && file_exists(seal);
     if (status == KEN_OK && finished)
         status = rebuild(job, dir, next, err);
     parts_close(&lock);

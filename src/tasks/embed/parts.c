@@ -93,8 +93,13 @@ static ken_status check_contents(const char *dir, ken_error *err) {
 static ken_status make_folder(const char *dir, ken_error *err) {
     if (mkdir(dir, 0777) == 0)
         return output_failed(err, file_sync_parent(dir, err));
-    if (errno != EEXIST || !file_is_directory(dir))
-        return output_error(err, errno, "create folder", dir);
+    int reason = errno;
+    if (reason != EEXIST || !file_is_directory(dir)) {
+        ken_status status = output_error(err, reason, "create folder", dir);
+        return reason == ENOENT
+                   ? error_hint(err, status, "make the folder that is to hold it first")
+                   : status;
+    }
     return check_contents(dir, err);
 }
 
@@ -156,6 +161,11 @@ static ken_status compare_facts(parts *p, const json_t *was, const job_fact *fac
         error_set(err, KEN_CANNOT_CREATE,
                   "'%s' was begun by another job: %s was '%.100s', now it is '%.100s'", p->dir,
                   facts[i].name, old ? old : "", facts[i].value);
+        if (old && strcmp(facts[i].name, "cpu_tier") == 0)
+            return error_hint(err, KEN_CANNOT_CREATE,
+                              "add --cpu %.32s to finish it with the same bits, or --restart to "
+                              "begin anew",
+                              old);
         return error_hint(err, KEN_CANNOT_CREATE,
                           "give the earlier command to finish it, or add --restart to begin anew");
     }

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { max_field_bytes = 1 << 30 };
+/* Of one file in a tar shard; it is held in memory. */
+enum { max_field_bytes = 256 << 20 };
 
 void inputs_close(inputs *in) {
     if (!in)
@@ -250,29 +251,47 @@ static ken_status survey(inputs *in, ken_error *err) {
     return KEN_OK;
 }
 
-/* Two names for one id would make rows that nobody can tell apart; the same name twice is one item.
- */
-static ken_status drop_repeated(inputs *in, ken_error *err) {
-    source_list *list = &in->sources;
+static ken_status refuse_same_id(const source_list *list, const source *item, ken_error *err) {
+    const source *first = list->items;
+    while (!first->id || strcmp(first->id, item->id) != 0)
+        first++;
+    return error_set(err, KEN_BAD_ARGUMENT, "inputs '%s' and '%s' would have the same id '%s'",
+                     first->os_path, item->os_path, item->id);
+}
+
+/* Two names for one id would make rows that nobody can tell apart; the same name twice is one item:
+ * `names` holds ids with their names. */
+static ken_status drop_repeated_from(source_list *list, id_set *ids, id_set *names, buf *name,
+                                     ken_error *err) {
     size_t kept = 0;
-    id_set seen = {0};
-    ken_status status = KEN_OK;
-    for (size_t i = 0; i < list->n && status == KEN_OK; i++) {
+    for (size_t i = 0; i < list->n; i++) {
         const source *item = &list->items[i];
-        bool fresh = true;
-        if (item->id && !in->texts)
-            status = id_set_add(&seen, item->id, &fresh, err);
-        for (size_t k = 0; !fresh && k < kept && status == KEN_OK; k++)
-            if (list->items[k].id && strcmp(list->items[k].id, item->id) == 0 &&
-                strcmp(list->items[k].os_path, item->os_path) != 0)
-                status = error_set(err, KEN_BAD_ARGUMENT,
-                                   "inputs '%s' and '%s' would have the same id '%s'",
-                                   list->items[k].os_path, item->os_path, item->id);
+        bool fresh = true, fresh_name = true;
+        if (item->id) {
+            buf_clear(name);
+            buf_printf(name, "%s\n%s", item->id, item->os_path);
+            TRY(buf_check(name, err));
+            TRY(id_set_add(ids, item->id, &fresh, err));
+            TRY(id_set_add(names, name->data, &fresh_name, err));
+        }
+        if (!fresh && fresh_name)
+            return refuse_same_id(list, item, err);
         if (fresh)
             list->items[kept++] = *item;
     }
-    id_set_free(&seen);
     list->n = kept;
+    return KEN_OK;
+}
+
+static ken_status drop_repeated(inputs *in, ken_error *err) {
+    id_set ids = {0}, names = {0};
+    buf name;
+    buf_init(&name, INT_MAX);
+    ken_status status =
+        in->texts ? KEN_OK : drop_repeated_from(&in->sources, &ids, &names, &name, err);
+    id_set_free(&ids);
+    id_set_free(&names);
+    buf_free(&name);
     return status;
 }
 
@@ -298,8 +317,8 @@ static ken_status take_fingerprint(inputs *in, const inputs_options *o, ken_erro
         const source *item = &in->sources.items[i];
         put_text(&text, item->id ? item->id : "stream", item->os_path);
         struct stat info;
-        /* The items of a stream are not known by name yet: its size and time stand for them. */
-        if (!item->id && stat(item->os_path, &info) == 0)
+        /* Size and time stand for what a file, shard or table holds. */
+        if (item->kind != SOURCE_TEXT && stat(item->os_path, &info) == 0 && S_ISREG(info.st_mode))
             buf_printf(&text, "%lld %lld.%09ld\n", (long long)info.st_size,
                        (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
     }
@@ -321,6 +340,19 @@ static ken_status check_options(const inputs_options *o, ken_error *err) {
     return KEN_OK;
 }
 
+static ken_status refuse_nothing(const inputs *in, const inputs_options *o, ken_error *err) {
+    if (in->texts)
+        return error_set(err, KEN_NOT_FOUND, "'%s' holds no text", o->texts_file);
+    if (strcmp(o->args[0], "-") == 0)
+        return error_hint(err,
+                          error_set(err, KEN_NOT_FOUND, "the list on standard input names no file"),
+                          "give a name a line, as 'find . -name \"*.jpg\"' prints them");
+    return error_hint(
+        err, error_set(err, KEN_NOT_FOUND, "no image was found in '%s'", o->args[0]),
+        "folders are searched for .jpg .png .webp .gif .bmp .tif .heic .avif .jxl files; other "
+        "names must be given one by one");
+}
+
 static ken_status open_all(inputs *in, const inputs_options *o, ken_error *err) {
     TRY(check_options(o, err));
     TRY(add_all(in, o, err));
@@ -332,12 +364,7 @@ static ken_status open_all(inputs *in, const inputs_options *o, ken_error *err) 
     TRY(copy_options(in, o, err));
     TRY(drop_repeated(in, err));
     if (!in->sources.n)
-        return error_hint(
-            err,
-            error_set(err, KEN_NOT_FOUND, "no image was found in the inputs, such as '%s'",
-                      o->n_args ? o->args[0] : o->texts_file),
-            "folders are searched for .jpg .png .webp .gif .bmp .tif .heic .avif .jxl "
-            "files; other names must be given one by one");
+        return refuse_nothing(in, o, err);
     if (o->shuffle)
         source_list_shuffle(&in->sources, o->seed);
     TRY(survey(in, err));
