@@ -1,6 +1,6 @@
 /* bench/bench_encode.c: ken's side of bench/encode.py.
  *
- *     bench_encode MODEL_DIR PIXELS [TIER]
+ *     bench_encode MODEL_DIR PIXELS [PRECISION [TIER]]
  *
  * PIXELS holds raw 8-bit pictures of the model's size. Commands come on standard input, a line
  * each, so that the process stays warm, and asleep, while a peer is measured:
@@ -27,9 +27,12 @@ typedef struct bench {
     int batch, threads;
 } bench;
 
-static ken_status bench_open(bench *b, const char *dir, const char *pixels, const char *tier,
-                             ken_error *err) {
-    const ken_model_options options = {.cpu_tier = tier, .vision_only = true};
+static ken_status bench_open(bench *b, const char *dir, const char *pixels, const char *precision,
+                             const char *tier, ken_error *err) {
+    bool s16 = precision && strcmp(precision, "s16") == 0;
+    const ken_model_options options = {.cpu_tier = tier,
+                                       .precision = s16 ? KEN_PRECISION_S16 : KEN_PRECISION_F32,
+                                       .vision_only = true};
     TRY(ken_model_load(dir, &options, &b->model, err));
     ken_model_get_info(b->model, &b->info);
     TRY(file_map_open(pixels, &b->pixels, err));
@@ -105,13 +108,14 @@ static ken_status serve(bench *b, ken_error *err) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 3 || argc > 4) {
-        fprintf(stderr, "usage: bench_encode MODEL_DIR PIXELS [TIER]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: bench_encode MODEL_DIR PIXELS [PRECISION [TIER]]\n");
         return 2;
     }
     ken_error err;
     bench b = {0};
-    ken_status status = bench_open(&b, argv[1], argv[2], argc == 4 ? argv[3] : NULL, &err);
+    ken_status status = bench_open(&b, argv[1], argv[2], argc > 3 ? argv[3] : NULL,
+                                   argc > 4 ? argv[4] : NULL, &err);
     if (status == KEN_OK)
         status = serve(&b, &err);
     bench_close(&b);

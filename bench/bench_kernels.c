@@ -29,6 +29,7 @@ enum {
 
 /* Operands of all kernels; each is as large as the largest shape needs. */
 static float *in, *weights, *packed, *out;
+static float scales[4096];
 
 /* m, n, k as in a product; the other kernels read them as their own sizes, see the run functions.
  */
@@ -46,6 +47,33 @@ static void run_gemm_f32(const kernels *k, const shape *s) {
     k->gemm_f32(&(gemm_f32_args){.a = in,
                                  .lda = s->k,
                                  .b = packed,
+                                 .bias = weights,
+                                 .c = out,
+                                 .ldc = s->n,
+                                 .m = s->m,
+                                 .n = s->n,
+                                 .k = s->k,
+                                 .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
+}
+static void run_quantize_rows_s16(const kernels *k, const shape *s) {
+    k->quantize_rows_s16(&(quantize_rows_s16_args){.x = in,
+                                                   .ldx = s->n,
+                                                   .q = (int16_t *)out,
+                                                   .ldq = s->n,
+                                                   .scales = scales,
+                                                   .rows = s->m,
+                                                   .width = s->n});
+}
+static void run_gemm_s16_pack(const kernels *k, const shape *s) {
+    k->gemm_s16_pack(weights, s->k, s->n, s->k, (int16_t *)packed, scales);
+}
+/* Any bits are good integers here, since sums that wrap around take as long. */
+static void run_gemm_s16(const kernels *k, const shape *s) {
+    k->gemm_s16(&(gemm_s16_args){.a = (const int16_t *)in,
+                                 .lda = s->k,
+                                 .a_scales = scales,
+                                 .b = (const int16_t *)packed,
+                                 .b_scales = scales,
                                  .bias = weights,
                                  .c = out,
                                  .ldc = s->n,
@@ -172,7 +200,9 @@ static const struct {
 };
 
 #define GEMM(m, n, k)                                                                              \
-    { "gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s" }
+    {"gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s"}, {                                    \
+        "gemm_s16", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"                                       \
+    }
 #define HEAD(t, k)                                                                                 \
     { "attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s" }
 static const shape shapes[] = {
@@ -189,6 +219,9 @@ static const shape shapes[] = {
     HEAD(197, 64),
     HEAD(577, 64),
     {"gemm_f32_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
+    {"gemm_s16_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
+    {"quantize_rows_s16", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
+    {"quantize_rows_s16", 50, 3072, 0, 1e-9 * 50 * 3072 * 4, "GB/s"},
     {"layer_norm_f32", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
     {"softmax_f32", 1, 577, 0, 1e-9 * 577, "G/s"},
     {"quick_gelu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
@@ -308,7 +341,7 @@ static double median_rate(sample *samples, size_t n) {
 
 static void print_rate(const char *what, double rate, const shape *s, double peak) {
     printf("  %s %8.2f", what, rate);
-    if (peak > 0 && strcmp(s->unit, "GFLOP/s") == 0)
+    if (peak > 0 && strstr(s->unit, "OP/s"))
         printf(" (%2.0f %%)", 100 * rate / peak);
 }
 

@@ -186,6 +186,8 @@ ken_status cli_load_model_named(const char *spec, const ken_model_options *optio
     ken_model_options wanted = options ? *options : (ken_model_options){0};
     if (common.cpu)
         wanted.cpu_tier = common.cpu;
+    if (common.precision && strcmp(common.precision, "s16") == 0)
+        wanted.precision = KEN_PRECISION_S16;
     ken_status status = ken_model_load(location.dir, &wanted, out, err);
     if (status == KEN_OK && id) {
         *id = location.id;

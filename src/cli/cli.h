@@ -41,8 +41,9 @@ extern common_options common;
          OPTION_CHOICE,                                                                            \
          &common.precision,                                                                        \
          NULL,                                                                                     \
-         "arithmetic of the encoder (default f32)",                                                \
-         "f32",                                                                                    \
+         "arithmetic of the encoder: s16 takes half of the time and memory, at a cosine of at "    \
+         "least 0.99999 to f32 (default f32)",                                                     \
+         "f32|s16",                                                                                \
          0,                                                                                        \
          0},                                                                                       \
         {"threads",  0,                                                                            \

@@ -16,9 +16,11 @@ static const option *options(void) {
          "folder of the photos that a goldens.json names; without it only texts are checked", NULL,
          0, 0},
         {"min-cosine", 0, OPTION_NUMBER, &min_cosine, "X",
-         "smallest cosine of a vector to its reference (default 0.999999)", NULL, 0.5, 1},
+         "smallest cosine of a vector to its reference (default 0.999999, in s16 0.99999)", NULL,
+         0.5, 1},
         {"max-abs-diff", 0, OPTION_NUMBER, &max_abs_diff, "X",
-         "largest difference of a number from its reference (default 1e-4)", NULL, 1e-9, 1e3},
+         "largest difference of a number from its reference (default 1e-4, in s16 5e-2)", NULL,
+         1e-9, 1e3},
         COMMON_MODEL_OPTIONS,
         COMMON_OUTPUT_OPTIONS,
         OPTIONS_END,
@@ -51,9 +53,10 @@ static void put_json(buf *out, const verify_report *r, const ken_model_info *inf
     buf_puts(out, "{\"model\":");
     buf_put_json(out, info->id, strlen(info->id));
     buf_printf(out,
-               ",\"cpu_tier\":\"%s\",\"precision\":\"f32\",\"n_compared\":%zu,\"n_failed\":%zu,"
+               ",\"cpu_tier\":\"%s\",\"precision\":\"%s\",\"n_compared\":%zu,\"n_failed\":%zu,"
                "\"n_without_reference\":%zu,\"n_embeddings\":%zu,\"cosine_min\":",
-               info->cpu_tier, r->n_rows, r->n_failed, r->n_without_reference, r->n_embeddings);
+               info->cpu_tier, ken_precision_name(info->precision), r->n_rows, r->n_failed,
+               r->n_without_reference, r->n_embeddings);
     put_number(out, 10, r->cosine_min);
     buf_puts(out, ",\"cosine_mean\":");
     put_number(out, 10, r->cosine_mean);
@@ -80,9 +83,10 @@ static void put_table(buf *out, const verify_report *r, const ken_model_info *in
     for (size_t i = 0; i < r->n_rows; i++)
         put_row(out, &r->rows[i]);
     buf_printf(out,
-               "%zu of %zu agree with the reference (f32, %s; limits: cosine %g, difference "
+               "%zu of %zu agree with the reference (%s, %s; limits: cosine %g, difference "
                "%g)\n",
-               r->n_rows - r->n_failed, r->n_rows, info->cpu_tier, r->min_cosine, r->max_abs_diff);
+               r->n_rows - r->n_failed, r->n_rows, ken_precision_name(info->precision),
+               info->cpu_tier, r->min_cosine, r->max_abs_diff);
     if (r->n_embeddings)
         buf_printf(out, "cosine of %zu embeddings to the reference: min %.9f, mean %.9f\n",
                    r->n_embeddings, r->cosine_min, r->cosine_mean);

@@ -45,6 +45,45 @@ typedef struct gemm_f32_args {
     gemm_epilogue epilogue;
 } gemm_f32_args;
 
+/* The same product in 16-bit integers with exact 32-bit sums. quantize_rows_s16 turns a row x into
+ * q = round(x / s) with s = max(max|x| / 32767, ||x|| / 46000), and gemm_s16_pack does that with a
+ * weight's columns: then no sum can overflow (Cauchy-Schwarz), as long as K is at most
+ * GEMM_S16_MAX_K. Both store s16_row(K) numbers for K, the added one 0. A row that holds a NaN or
+ * an infinity gets NaN for its scale; a row of less than 2^-126 * 32767 counts as zeros.
+ *
+ * `packed` holds ceil(N / nr) * nr * s16_row(K) integers, nr being gemm_f32_nr, and `scales` ceil(N
+ * / nr) * nr floats, both 64-byte aligned. Panel p starts at packed + p * nr * s16_row(K). To
+ * compute only the columns from panel p on, pass b, b_scales, bias, c and residual moved on by p
+ * panels. */
+typedef struct quantize_rows_s16_args {
+    const float *x; /* [rows, K] */
+    size_t ldx;
+    int16_t *q; /* [rows, s16_row(K)] */
+    size_t ldq;
+    float *scales; /* [rows] */
+    size_t rows, width;
+} quantize_rows_s16_args;
+
+typedef struct gemm_s16_args {
+    const int16_t *a; /* [M, s16_row(K)] */
+    size_t lda;
+    const float *a_scales; /* [M] */
+    const int16_t *b;      /* packed */
+    const float *b_scales; /* packed */
+    const float *bias;     /* as for gemm_f32 from here on */
+    const float *residual;
+    size_t ldr;
+    float *c;
+    size_t ldc;
+    size_t m, n, k;
+    gemm_epilogue epilogue;
+} gemm_s16_args;
+
+enum { GEMM_S16_MAX_K = 1 << 16 };
+static inline size_t s16_row(size_t k) {
+    return k + k % 2;
+}
+
 /* One head of attention for one sequence: out = softmax(q k^T [+ causal mask]) v. The query scale
  * is already in q (folded into its weights). With `causal`, query i sees keys 0 .. i + n_keys -
  * n_queries. `scratch` holds attention_f32_scratch floats. */

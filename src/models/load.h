@@ -20,6 +20,7 @@ struct ken_model {
     arena memory;
     weights *weights;
     const kernels *kernels;
+    ken_precision precision;
     const char *dir, *id;
     const char *architecture;
     size_t embedding_width;

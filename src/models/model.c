@@ -15,6 +15,18 @@ static const struct {
 } hugging_face[] = {{"clip", hf_clip_load}, {"siglip", hf_siglip_load}};
 static const char *const names[] = {"clip", "siglip", "open_clip", NULL};
 
+const char *ken_precision_name(ken_precision precision) {
+    switch (precision) {
+    case KEN_PRECISION_F32:
+        return "f32";
+    case KEN_PRECISION_S16:
+        return "s16";
+    case KEN_PRECISION_INT8:
+        return "int8";
+    }
+    return "unknown";
+}
+
 const char *model_architecture_name(size_t index) {
     return index < sizeof names / sizeof *names ? names[index] : NULL;
 }
@@ -195,7 +207,9 @@ static ken_status load_into(ken_model *model, const char *dir, const ken_model_o
                                 "weights")
                    : error_set(err, KEN_NOT_FOUND, "model directory '%s' does not exist", dir);
     loader l = {.model = model,
-                .reader = {.kernels = model->kernels, .memory = &model->memory},
+                .reader = {.kernels = model->kernels,
+                           .precision = options->precision,
+                           .memory = &model->memory},
                 .want_vision = !options->text_only,
                 .want_text = !options->vision_only};
     json_t *doc = NULL;
@@ -211,10 +225,11 @@ static ken_status check_options(const ken_model_options *options, const kernels 
                                 ken_error *err) {
     if (options->vision_only && options->text_only)
         return error_set(err, KEN_BAD_ARGUMENT, "vision_only and text_only exclude each other");
-    if (options->precision != KEN_PRECISION_F32)
+    if (options->precision != KEN_PRECISION_F32 && options->precision != KEN_PRECISION_S16)
         return error_hint(err,
-                          error_set(err, KEN_UNSUPPORTED, "only precision 'f32' can be computed"),
-                          "leave the precision at f32");
+                          error_set(err, KEN_UNSUPPORTED, "precision '%s' cannot be computed",
+                                    ken_precision_name(options->precision)),
+                          "choose f32 or s16");
     const char *reason = NULL;
     *k = options->cpu_tier ? kernels_find(options->cpu_tier, &reason) : kernels_best();
     if (!*k)
@@ -234,6 +249,7 @@ ken_status ken_model_load(const char *dir, const ken_model_options *options, ken
     if (!model)
         return error_no_memory(err, sizeof *model);
     model->kernels = k;
+    model->precision = options->precision;
     ken_status status = load_into(model, dir, options, err);
     if (status != KEN_OK) {
         ken_model_free(model);

@@ -8,6 +8,7 @@ void ken_model_get_info(const ken_model *model, ken_model_info *out) {
         .id = model->id,
         .architecture = model->architecture,
         .cpu_tier = model->kernels->tier,
+        .precision = model->precision,
         .weights_file = weights_path(model->weights),
         .embedding_width = (int)model->embedding_width,
         .logit_scale = model->logit_scale,

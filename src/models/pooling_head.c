@@ -38,8 +38,8 @@ static ken_status read_attention(reader *r, const char *prefix, pooling_head *ou
     TRY(reader_floats_into(r, tensor_name_join(attention.text, "in_proj_bias").text, 1,
                            (int64_t[]){3 * n}, bias, err));
     TRY(read_query(r, prefix, d, out->config.heads, w, bias, &out->query, err));
-    TRY(linear_init(&out->attention_kv, r->kernels, w + d * d, d, bias + d, 2 * d, d, r->memory,
-                    err));
+    TRY(linear_init(&out->attention_kv, r->kernels, r->precision, w + d * d, d, bias + d, 2 * d, d,
+                    r->memory, err));
     return reader_linear(r, tensor_name_join(attention.text, "out_proj").text, d, d, true,
                          &out->attention_out_proj, err);
 }

@@ -141,7 +141,8 @@ static ken_status pack(reader *r, const char *prefix, int rank, const int64_t *s
         TRY(reader_vector(r, tensor_name_join(prefix, ".bias").text, n_out, &bias_values, err));
     const float *weight = NULL;
     TRY(weight_floats(r, tensor_name_join(prefix, ".weight").text, rank, shape, &weight, err));
-    return linear_init(out, r->kernels, weight, n_in, bias_values, n_out, n_in, r->memory, err);
+    return linear_init(out, r->kernels, r->precision, weight, n_in, bias_values, n_out, n_in,
+                       r->memory, err);
 }
 
 ken_status reader_linear(reader *r, const char *prefix, size_t n_out, size_t n_in, bool bias,
@@ -170,5 +171,6 @@ ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_
     for (size_t i = 0; i < n_in; i++)
         for (size_t o = 0; o < n_out; o++)
             transposed[o * n_in + i] = scratch[i * n_out + o];
-    return linear_init(out, r->kernels, transposed, n_in, NULL, n_out, n_in, r->memory, err);
+    return linear_init(out, r->kernels, r->precision, transposed, n_in, NULL, n_out, n_in,
+                       r->memory, err);
 }

@@ -13,6 +13,7 @@
 typedef struct reader {
     const weights *weights;
     const kernels *kernels;
+    ken_precision precision; /* of the linear layers */
     arena *memory;
     uint64_t n_parameters; /* elements of the parameters read so far */
     float *scratch;        /* for weights on their way to being packed */

@@ -18,6 +18,7 @@ typedef struct resnet_buffers {
     float *q, *pooled; /* [B, D] */
     size_t *begin;     /* [B + 1] */
     size_t *one_each;  /* [B + 1] */
+    void *quantized;   /* for exec */
 } resnet_buffers;
 
 static size_t max(size_t a, size_t b) {
@@ -67,6 +68,9 @@ static void take(const resnet *net, size_t group, workspace *w, resnet_buffers *
     out->pooled = workspace_floats(w, group * pool_width(net));
     out->begin = workspace_take(w, group + 1, sizeof *out->begin);
     out->one_each = workspace_take(w, group + 1, sizeof *out->one_each);
+    /* Of the attention pool, whose layers are all D wide: convolutions go in strips. */
+    size_t rows = group * pool_tokens(net);
+    out->quantized = workspace_take(w, 1, linear_quantized_bytes(&net->attnpool.kv_proj, rows));
 }
 
 size_t resnet_workspace_bytes(const resnet *net, size_t batch) {
@@ -76,13 +80,20 @@ size_t resnet_workspace_bytes(const resnet *net, size_t batch) {
     return counting.used_bytes;
 }
 
+static size_t block_scratch(const bottleneck *block, const kernels *k) {
+    size_t floats = max(conv2d_scratch(&block->conv1, k), conv2d_scratch(&block->conv2, k));
+    floats = max(floats, conv2d_scratch(&block->conv3, k));
+    return block->downsample.weight.n ? max(floats, conv2d_scratch(&block->downsample, k)) : floats;
+}
+
 size_t resnet_scratch_floats(const resnet *net, const kernels *k) {
     size_t floats = attention_f32_scratch(1, pool_tokens(net), pool_width(net) / net->config.heads);
     floats = max(floats, conv2d_scratch(&net->conv1, k));
     floats = max(floats, conv2d_scratch(&net->conv2, k));
     floats = max(floats, conv2d_scratch(&net->conv3, k));
     for (size_t stage = 0; stage < RESNET_STAGES; stage++)
-        floats = max(floats, conv2d_scratch(&net->layers[stage][0].conv2, k));
+        for (size_t i = 0; i < net->config.layers[stage]; i++)
+            floats = max(floats, block_scratch(&net->layers[stage][i], k));
     return floats;
 }
 
@@ -255,12 +266,14 @@ static void run_group(const exec *e, const resnet *net, resnet_buffers *b, const
     trace_rows(trace, "vision.embedding", out, batch, net->config.embedding_width);
 }
 
-void resnet_run(const exec *e, const vision *v, workspace *w, const pictures *in, size_t batch,
-                float *out, const tracer *trace) {
+void resnet_run(const exec *session, const vision *v, workspace *w, const pictures *in,
+                size_t batch, float *out, const tracer *trace) {
     const resnet *net = v->resnet;
     size_t group = group_size(net, batch);
     resnet_buffers b;
     take(net, group, w, &b);
+    exec with_quantized = *session, *e = &with_quantized;
+    with_quantized.quantized = b.quantized;
     for (size_t i = 0; i < batch; i += group) {
         size_t n = batch - i < group ? batch - i : group;
         pictures part = pictures_from(v, in, i);

@@ -53,7 +53,8 @@ static ken_status read_conv(reader *r, const char *prefix, const char *conv_name
                            scratch, err));
     TRY(read_batch_norm(r, tensor_name_join(prefix, bn_name).text, n_out, batch_norm, err));
     fold(conv, n_out, scratch, batch_norm, folded, bias);
-    return linear_init(&conv->weight, r->kernels, folded, k, bias, n_out, k, r->memory, err);
+    return linear_init(&conv->weight, r->kernels, r->precision, folded, k, bias, n_out, k,
+                       r->memory, err);
 }
 
 static conv2d conv_shape(size_t channels, size_t kernel, size_t stride) {
@@ -129,8 +130,9 @@ static ken_status read_attnpool(reader *r, const char *prefix, const resnet_conf
         w[i] *= query_scale;
     for (size_t i = 0; i < d; i++)
         bias[i] *= query_scale;
-    TRY(linear_init(&out->q_proj, r->kernels, w, d, bias, d, d, r->memory, err));
-    TRY(linear_init(&out->kv_proj, r->kernels, w + d * d, d, bias + d, 2 * d, d, r->memory, err));
+    TRY(linear_init(&out->q_proj, r->kernels, r->precision, w, d, bias, d, d, r->memory, err));
+    TRY(linear_init(&out->kv_proj, r->kernels, r->precision, w + d * d, d, bias + d, 2 * d, d,
+                    r->memory, err));
     return reader_linear(r, tensor_name_join(prefix, "c_proj").text, config->embedding_width, d,
                          true, &out->c_proj, err);
 }

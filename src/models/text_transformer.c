@@ -35,11 +35,17 @@ ken_status text_read(reader *r, const text_config *config, const text_names *nam
                              &t->text_projection, err);
 }
 
+/* The buffers, and what linear layers quantise their rows into. */
+static void *take(const text_transformer *t, size_t batch, workspace *w, transformer_buffers *out) {
+    size_t rows = batch * t->config.context_length;
+    transformer_take(&t->config.transformer, rows, batch, w, out);
+    return workspace_take(w, 1, transformer_quantized_bytes(&t->transformer, rows));
+}
+
 size_t text_workspace_bytes(const text_transformer *t, size_t batch) {
     workspace counting = {0};
     transformer_buffers unused;
-    transformer_take(&t->config.transformer, batch * t->config.context_length, batch, &counting,
-                     &unused);
+    take(t, batch, &counting, &unused);
     return counting.used_bytes;
 }
 
@@ -88,12 +94,13 @@ static void embed(const exec *e, const text_transformer *t, const transformer_bu
     b->begin[batch] = row;
 }
 
-void text_run(const exec *e, const text_transformer *t, void *workspace_base, const int32_t *ids,
-              size_t batch, float *out, const tracer *trace) {
+void text_run(const exec *session, const text_transformer *t, void *workspace_base,
+              const int32_t *ids, size_t batch, float *out, const tracer *trace) {
     size_t d = t->config.transformer.width;
     workspace w = {.base = workspace_base};
     transformer_buffers b;
-    transformer_take(&t->config.transformer, batch * t->config.context_length, batch, &w, &b);
+    exec with_quantized = *session, *e = &with_quantized;
+    with_quantized.quantized = take(t, batch, &w, &b);
     embed(e, t, &b, ids, batch);
     trace_rows(trace, "text.embeddings", b.x, b.begin[batch], d);
     transformer_run(e, &t->transformer, &b, batch, trace, "text");

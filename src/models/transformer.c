@@ -23,6 +23,13 @@ void transformer_take(const transformer_config *config, size_t rows, size_t sequ
     out->one_each = workspace_take(w, sequences + 1, sizeof *out->one_each);
 }
 
+size_t transformer_quantized_bytes(const transformer *t, size_t rows) {
+    /* All blocks have the same widths, and only their MLPs read rows that are not D wide. */
+    const transformer_block *block = &t->resblocks[0];
+    return max(linear_quantized_bytes(&block->mlp_c_fc, rows),
+               linear_quantized_bytes(&block->mlp_c_proj, rows));
+}
+
 size_t transformer_scratch(const transformer_config *config, size_t tokens) {
     return attention_f32_scratch(tokens, tokens, config->width / config->heads);
 }

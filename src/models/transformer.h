@@ -63,6 +63,8 @@ typedef struct transformer_buffers {
 } transformer_buffers;
 void transformer_take(const transformer_config *config, size_t rows, size_t sequences, workspace *w,
                       transformer_buffers *out);
+/* Bytes of exec.quantized for a run over `rows` rows. */
+size_t transformer_quantized_bytes(const transformer *t, size_t rows);
 /* Floats of exec scratch for sequences of at most `tokens`. */
 size_t transformer_scratch(const transformer_config *config, size_t tokens);
 

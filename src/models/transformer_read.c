@@ -66,9 +66,11 @@ static ken_status read_attention(reader *r, const transformer_config *c, const b
     scale(w, d * d, query_scale);
     scale(bias, d, query_scale);
     if (!pooled)
-        return linear_init(&out->attn_in_proj, r->kernels, w, d, bias, 3 * d, d, r->memory, err);
-    TRY(linear_init(&out->attn_q, r->kernels, w, d, bias, d, d, r->memory, err));
-    return linear_init(&out->attn_kv, r->kernels, w + d * d, d, bias + d, 2 * d, d, r->memory, err);
+        return linear_init(&out->attn_in_proj, r->kernels, r->precision, w, d, bias, 3 * d, d,
+                           r->memory, err);
+    TRY(linear_init(&out->attn_q, r->kernels, r->precision, w, d, bias, d, d, r->memory, err));
+    return linear_init(&out->attn_kv, r->kernels, r->precision, w + d * d, d, bias + d, 2 * d, d,
+                       r->memory, err);
 }
 
 /* A projection whose outputs are multiplied by the layer scale `gamma_name`. */
@@ -87,7 +89,7 @@ static ken_status read_scaled(reader *r, const char *prefix, const char *gamma_n
         scale(w + row * n_in, n_in, gamma[row]);
         bias[row] *= gamma[row];
     }
-    return linear_init(out, r->kernels, w, n_in, bias, n_out, n_in, r->memory, err);
+    return linear_init(out, r->kernels, r->precision, w, n_in, bias, n_out, n_in, r->memory, err);
 }
 
 static ken_status read_output(reader *r, const transformer_config *c, const char *prefix,

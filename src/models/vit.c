@@ -62,12 +62,21 @@ ken_status vit_read(reader *r, const vit_config *config, const vit_names *names,
 
 typedef struct vit_buffers {
     transformer_buffers blocks;
-    float *patches; /* [B * G, 3 * P * P] */
+    float *patches;  /* [B * G, 3 * P * P] */
+    void *quantized; /* for exec */
 } vit_buffers;
+
+static size_t max(size_t a, size_t b) {
+    return a > b ? a : b;
+}
 
 static void take(const vit *v, size_t batch, workspace *w, vit_buffers *out) {
     transformer_take(&v->config.transformer, batch * v->n_tokens, batch, w, &out->blocks);
     out->patches = workspace_floats(w, batch * v->n_patches * v->conv1.k);
+    /* The pooling head and the projection are as wide as the blocks, and have no more rows. */
+    size_t bytes = max(linear_quantized_bytes(&v->conv1, batch * v->n_patches),
+                       transformer_quantized_bytes(&v->transformer, batch * v->n_tokens));
+    out->quantized = workspace_take(w, 1, bytes);
 }
 
 size_t vit_workspace_bytes(const vit *v, size_t batch) {
@@ -179,11 +188,13 @@ static void pool(const exec *e, const vit *v, const vit_buffers *b, size_t batch
     }
 }
 
-void vit_run(const exec *e, const vit *v, workspace *w, const pictures *in, size_t batch,
+void vit_run(const exec *session, const vit *v, workspace *w, const pictures *in, size_t batch,
              float *out, const tracer *trace) {
     size_t d = v->config.transformer.width, rows = batch * v->n_tokens;
     vit_buffers b;
     take(v, batch, w, &b);
+    exec with_quantized = *session, *e = &with_quantized;
+    with_quantized.quantized = b.quantized;
     embed(e, v, &b, in, batch);
     trace_rows(trace, "vision.embeddings", b.blocks.x, rows, d);
     if (v->config.ln_pre) {

@@ -15,6 +15,7 @@ typedef struct exec {
     ken_pool *pool;
     float *scratch;        /* thread t's area starts at scratch + t * scratch_floats */
     size_t scratch_floats; /* a thread, at least what the operation's *_scratch function says */
+    void *quantized;       /* one for all threads: linear_quantized_bytes of what runs on this */
 } exec;
 
 static inline float *exec_scratch(const exec *e, int thread) {

@@ -12,13 +12,19 @@ typedef struct linear {
     ken_precision precision; /* says which of the packed forms is there */
     size_t n, k;             /* outputs, inputs */
     float *packed;           /* [ceil(N / nr) * nr, K] in panels; KEN_PRECISION_F32 */
+    int16_t *packed_s16;     /* [ceil(N / nr) * nr, s16_row(K)] in panels; KEN_PRECISION_S16 */
+    float *scales;           /* [ceil(N / nr) * nr] of packed_s16 */
     float *bias;             /* [N], or NULL */
 } linear;
 
-/* Packs `w` [N, K] (rows ldw apart) and copies `bias` [N] (may be NULL) into the arena. */
-KEN_MUST_CHECK ken_status linear_init(linear *l, const kernels *k, const float *w, size_t ldw,
-                                      const float *bias, size_t n_out, size_t n_in, arena *memory,
-                                      ken_error *err);
+/* Packs `w` [N, K] (rows ldw apart) and copies `bias` [N] (may be NULL) into the arena. A K that
+ * the integers cannot sum stays in f32. */
+KEN_MUST_CHECK ken_status linear_init(linear *l, const kernels *k, ken_precision precision,
+                                      const float *w, size_t ldw, const float *bias, size_t n_out,
+                                      size_t n_in, arena *memory, ken_error *err);
+
+/* Bytes of exec.quantized that running `rows` rows needs; 0 in f32. */
+size_t linear_quantized_bytes(const linear *l, size_t rows);
 
 typedef struct linear_args {
     const float *x; /* [rows, K] */

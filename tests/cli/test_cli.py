@@ -78,7 +78,7 @@ def test_missing_argument(run):
 
 def test_bad_number_and_choice(run):
     one_line(run("embed", "--threads", "0"), 2, "'--threads' is 0, expected 1 to 1024")
-    one_line(run("embed", "--precision", "f8"), 2, "'--precision' is 'f8', expected f32")
+    one_line(run("embed", "--precision", "f8"), 2, "'--precision' is 'f8', expected f32|s16")
 
 
 def test_no_model_names_what_to_do(run):

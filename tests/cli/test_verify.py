@@ -81,3 +81,13 @@ def test_usage(run, models):
     assert run("verify").code == 2
     assert run("verify", models / "hf_siglip", "a", "b").code == 2
     assert run("verify", models / "hf_siglip", models / "hf_clip_gelu/goldens.safetensors").code == 65
+
+
+@pytest.mark.parametrize("name", ["hf_clip_classic", "open_clip_rn"])
+def test_s16(run, models, name):
+    result = run("verify", models / name, "--precision", "s16", "--json")
+    assert result.code == 0
+    report = json.loads(result.out)
+    assert report["precision"] == "s16" and report["n_failed"] == 0
+    assert 0.99999 <= report["cosine_min"] < 1
+    assert run("verify", models / name, "--precision", "s16", "--max-abs-diff", "1e-6").code == 1

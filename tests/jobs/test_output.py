@@ -231,6 +231,26 @@ def test_dry_run_writes_nothing(embed, folder):
     assert "8 items" in result.err and not list(embed.dir.glob("out*"))
 
 
+def embeddings(embed, path):
+    return np.array(embed.table(path)["embedding"].to_pylist(), np.float32)
+
+
+def test_s16_is_near_f32_and_says_so(embed, folder):
+    embed.ok("in", "-o", "f32.parquet")
+    embed.ok("in", "-o", "s16.parquet", "--precision", "s16")
+    meta = embed.table("s16.parquet").schema.metadata
+    assert (meta[b"ken.precision"], meta[b"ken.precision_cosine_min"]) == (b"s16", b"0.99999")
+    exact, found = embeddings(embed, "f32.parquet"), embeddings(embed, "s16.parquet")
+    assert (exact != found).any()
+    assert ((exact * found).sum(1) >= 0.99999).all()
+
+
+def test_s16_has_the_same_bytes_for_any_threads_and_batch(embed, folder):
+    embed.ok("in", "-o", "a.parquet", "--precision", "s16", "--threads", "1", "--batch", "1")
+    embed.ok("in", "-o", "b.parquet", "--precision", "s16", "--threads", "3", "--batch", "5")
+    assert embed.digest("a.parquet") == embed.digest("b.parquet")
+
+
 def test_started_without_standard_streams(embed, folder):
     """Files opened later must not become standard error, where messages go."""
     result = embed("in", "-o", "out.parquet", wrap=["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])

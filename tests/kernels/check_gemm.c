@@ -33,7 +33,7 @@ static product product_new(const kernels *k, guard_side side, size_t m, size_t n
     return p;
 }
 
-static double activation(gemm_epilogue what, double y, double residual) {
+double epilogue_of(gemm_epilogue what, double y, double residual) {
     switch (what) {
     case GEMM_STORE:
         return y;
@@ -65,7 +65,7 @@ static void check_product(const product *p) {
             double residual = g->residual ? g->residual[i * g->ldr + j] : 0;
             double bias = g->bias ? g->bias[j] : 0;
             double limit = ROUNDING * (2 * sqrt((double)g->k) + 8) * (size + fabs(residual));
-            CHECK_NEAR(g->c[i * g->ldc + j], activation(g->epilogue, sum + bias, residual), limit,
+            CHECK_NEAR(g->c[i * g->ldc + j], epilogue_of(g->epilogue, sum + bias, residual), limit,
                        "m %zu n %zu k %zu at %zu, %zu, epilogue %d: ", g->m, g->n, g->k, i, j,
                        (int)g->epilogue);
         }

@@ -29,6 +29,9 @@
         }                                                                                          \
     } while (0)
 
+/* What a product makes of a sum with its bias; defined in check_gemm.c. */
+double epilogue_of(gemm_epilogue what, double y, double residual);
+
 static inline size_t panels_of(const kernels *k, size_t n) {
     return (n + k->gemm_f32_nr - 1) / k->gemm_f32_nr;
 }

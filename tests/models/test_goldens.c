@@ -24,13 +24,15 @@ static void print_differences(const char *name, const char *tier, const verify_r
     }
 }
 
-static void verify_directory(const char *name, const char *tier, ken_pool *pool) {
+static void verify_directory(const char *name, const char *tier, ken_precision precision,
+                             ken_pool *pool) {
     char dir[512], goldens[600];
     snprintf(dir, sizeof dir, "%s/%s", models_dir, name);
     snprintf(goldens, sizeof goldens, "%s/goldens.safetensors", dir);
     ken_error err;
     ken_model *model;
-    if (ken_model_load(dir, &(ken_model_options){.cpu_tier = tier}, &model, &err) != KEN_OK)
+    if (ken_model_load(dir, &(ken_model_options){.cpu_tier = tier, .precision = precision}, &model,
+                       &err) != KEN_OK)
         fail_msg("%s on %s: %s", name, tier, err.message);
     verify_report report;
     ken_status status = verify_run(model, goldens, &(verify_options){.pool = pool}, &report, &err);
@@ -45,14 +47,14 @@ static void verify_directory(const char *name, const char *tier, ken_pool *pool)
 }
 
 /* Every directory on one tier; how many there were. */
-static int verify_all(const char *tier, ken_pool *pool) {
+static int verify_all(const char *tier, ken_precision precision, ken_pool *pool) {
     DIR *dir = opendir(models_dir);
     assert_non_null(dir);
     int n = 0;
     for (struct dirent *entry; (entry = readdir(dir));) {
         if (entry->d_name[0] == '.' || strchr(entry->d_name, '.'))
             continue;
-        verify_directory(entry->d_name, tier, pool);
+        verify_directory(entry->d_name, tier, precision, pool);
         n++;
     }
     closedir(dir);
@@ -67,7 +69,8 @@ static void test_every_model_on_every_tier(void **state) {
             print_message("tier %s cannot run here: %s\n", tier, reason);
             continue;
         }
-        assert_int_equal(verify_all(tier, NULL), 20);
+        assert_int_equal(verify_all(tier, KEN_PRECISION_F32, NULL), 20);
+        assert_int_equal(verify_all(tier, KEN_PRECISION_S16, NULL), 20);
     }
 }
 
@@ -76,16 +79,17 @@ static void test_every_model_with_threads(void **state) {
     ken_error err;
     ken_pool *pool;
     assert_int_equal(ken_pool_new(3, &pool, &err), KEN_OK);
-    assert_int_equal(verify_all(NULL, pool), 20);
+    assert_int_equal(verify_all(NULL, KEN_PRECISION_F32, pool), 20);
+    assert_int_equal(verify_all(NULL, KEN_PRECISION_S16, pool), 20);
     ken_pool_free(pool);
 }
 
 /* Trained weights, from JPEG files and texts to embeddings. */
-static void test_demo_model_from_photos(void **state) {
-    (void)state;
+static void demo_model_from_photos(ken_precision precision) {
     ken_error err;
     ken_model *model;
-    if (ken_model_load(KEN_SOURCE_DIR "/models/demo", NULL, &model, &err) != KEN_OK)
+    if (ken_model_load(KEN_SOURCE_DIR "/models/demo", &(ken_model_options){.precision = precision},
+                       &model, &err) != KEN_OK)
         fail_msg("%s", err.message);
     verify_report report;
     const verify_options options = {.photos = KEN_SOURCE_DIR "/examples/photos"};
@@ -98,6 +102,12 @@ static void test_demo_model_from_photos(void **state) {
     assert_int_equal(report.n_embeddings, 37);
     verify_report_free(&report);
     ken_model_free(model);
+}
+
+static void test_demo_model_from_photos(void **state) {
+    (void)state;
+    demo_model_from_photos(KEN_PRECISION_F32);
+    demo_model_from_photos(KEN_PRECISION_S16);
 }
 
 int main(void) {

@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-static void encode_without_allocating(const char *name, ken_pool *pool) {
-    ken_model *model = fixture_load(fixture_dir(name), NULL);
+static void encode_without_allocating(const char *name, ken_precision precision, ken_pool *pool) {
+    ken_model *model =
+        fixture_load(fixture_dir(name), &(ken_model_options){.precision = precision});
     ken_model_info info;
     ken_model_get_info(model, &info);
     enum { n = 5 };
@@ -38,8 +39,10 @@ static void test_no_allocation_while_encoding(void **state) {
     ken_pool *pool;
     assert_int_equal(ken_pool_new(2, &pool, NULL), KEN_OK);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        encode_without_allocating(names[i], NULL);
-        encode_without_allocating(names[i], pool);
+        for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_S16; p++) {
+            encode_without_allocating(names[i], p, NULL);
+            encode_without_allocating(names[i], p, pool);
+        }
     }
     ken_pool_free(pool);
 }
@@ -92,6 +95,7 @@ static void run_out_of_memory(const char *name, const ken_model_options *options
 static void test_out_of_memory(void **state) {
     (void)state;
     run_out_of_memory("hf_clip_classic", NULL, 1);
+    run_out_of_memory("hf_clip_classic", &(ken_model_options){.precision = KEN_PRECISION_S16}, 1);
     run_out_of_memory("hf_clip_sharded", NULL, 1);
     run_out_of_memory("hf_siglip", NULL, 1);
     run_out_of_memory("open_clip_rn", &(ken_model_options){.vision_only = true}, 1);

@@ -20,8 +20,8 @@ typedef struct subject {
     size_t image_bytes;
 } subject;
 
-static void subject_open(subject *s, const char *name) {
-    s->model = fixture_load(fixture_dir(name), NULL);
+static void subject_open(subject *s, const char *name, ken_precision precision) {
+    s->model = fixture_load(fixture_dir(name), &(ken_model_options){.precision = precision});
     ken_model_get_info(s->model, &s->info);
     s->image_bytes = preprocess_size(model_preprocess(s->model));
     s->pixels = mem_alloc(n_items * s->image_bytes);
@@ -67,9 +67,9 @@ static void encode_all(const subject *s, ken_session *session, int batch, float 
     }
 }
 
-static void same_bits(const char *name) {
+static void same_bits(const char *name, ken_precision precision) {
     subject s;
-    subject_open(&s, name);
+    subject_open(&s, name, precision);
     size_t size = n_items * (size_t)s.info.embedding_width * sizeof(float);
     float *images = mem_alloc(size), *texts = mem_alloc(size);
     float *more_images = mem_alloc(size), *more_texts = mem_alloc(size);
@@ -104,16 +104,17 @@ static void test_same_bits(void **state) {
     static const char *const names[] = {"hf_clip_classic",   "hf_siglip",
                                         "open_clip_vit_avg", "open_clip_vit_rectangle",
                                         "open_clip_rn",      "open_clip_vit_text_first"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        same_bits(names[i]);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        same_bits(names[i], KEN_PRECISION_F32);
+        same_bits(names[i], KEN_PRECISION_S16);
+    }
 }
 
 /* Enough items for lanes of unequal length. */
-static void test_same_bits_in_lanes(void **state) {
-    (void)state;
+static void same_bits_in_lanes(ken_precision precision) {
     enum { n = 9, threads = 2 };
     subject s;
-    subject_open(&s, "hf_clip_classic");
+    subject_open(&s, "hf_clip_classic", precision);
     size_t e = (size_t)s.info.embedding_width;
     uint8_t *pixels = mem_alloc(n * s.image_bytes);
     for (size_t i = 0; i < n; i++)
@@ -136,10 +137,16 @@ static void test_same_bits_in_lanes(void **state) {
     subject_close(&s);
 }
 
+static void test_same_bits_in_lanes(void **state) {
+    (void)state;
+    same_bits_in_lanes(KEN_PRECISION_F32);
+    same_bits_in_lanes(KEN_PRECISION_S16);
+}
+
 /* Pixels go through a table; the floats made with it must give the same embedding. */
 static void pixels_and_floats(const char *name) {
     subject s;
-    subject_open(&s, name);
+    subject_open(&s, name, KEN_PRECISION_F32);
     float table[3][256];
     preprocess_table(model_preprocess(s.model), table);
     size_t area = s.image_bytes / 3;
@@ -168,7 +175,7 @@ static void test_pixels_and_floats(void **state) {
 static void test_refused_calls(void **state) {
     (void)state;
     subject s;
-    subject_open(&s, "hf_clip_classic");
+    subject_open(&s, "hf_clip_classic", KEN_PRECISION_F32);
     ken_session *session = session_of(&s, 2, NULL);
     ken_error err;
     float out[128];
@@ -198,10 +205,9 @@ static void test_refused_calls(void **state) {
 }
 
 /* A picture that makes NaN is an error that names it; it does not become an embedding. */
-static void test_not_finite(void **state) {
-    (void)state;
+static void not_finite(ken_precision precision) {
     subject s;
-    subject_open(&s, "hf_clip_classic");
+    subject_open(&s, "hf_clip_classic", precision);
     size_t floats = s.image_bytes;
     float *nchw = mem_zalloc(2 * floats, sizeof *nchw), out[128];
     for (size_t i = 0; i < floats; i++)
@@ -213,6 +219,12 @@ static void test_not_finite(void **state) {
     ken_session_free(session);
     mem_free(nchw);
     subject_close(&s);
+}
+
+static void test_not_finite(void **state) {
+    (void)state;
+    not_finite(KEN_PRECISION_F32);
+    not_finite(KEN_PRECISION_S16);
 }
 
 static void test_one_tower(void **state) {
@@ -356,7 +368,7 @@ static void hear(void *context, const char *name, const float *data, int rank,
 
 static void trace_of(const char *name, ken_pool *pool, const char *expected) {
     subject s;
-    subject_open(&s, name);
+    subject_open(&s, name, KEN_PRECISION_F32);
     ken_session *session = session_of(&s, 4, pool);
     float out[4 * 64];
     ken_error err;

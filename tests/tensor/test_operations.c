@@ -79,7 +79,13 @@ static void test_workspace_overflow_cannot_be_allocated(void **state) {
 
 /* ---- linear ---- */
 
+/* What sums of some hundred products of numbers below 1 may be wrong by. */
+static double limit_of(ken_precision precision) {
+    return precision == KEN_PRECISION_F32 ? 1e-4 : 7e-3;
+}
+
 typedef struct linear_case {
+    ken_precision precision;
     size_t rows, n, k;
     gemm_epilogue epilogue;
     float *x, *w, *bias, *residual, *first;
@@ -90,12 +96,15 @@ static void check_linear(const exec *e, bool first, void *context) {
     linear_case *c = context;
     arena memory = {0};
     linear l;
-    assert_int_equal(linear_init(&l, e->kernels, c->w, c->k, c->bias, c->n, c->k, &memory, NULL),
-                     KEN_OK);
+    assert_int_equal(
+        linear_init(&l, e->kernels, c->precision, c->w, c->k, c->bias, c->n, c->k, &memory, NULL),
+        KEN_OK);
     size_t size = c->rows * c->n * sizeof(float);
     float *y = mem_alloc(size);
     memcpy(y, c->residual, size); /* in place, as the residual stream is */
-    linear_run(e, &l,
+    exec mine = *e;
+    mine.quantized = mem_alloc(linear_quantized_bytes(&l, c->rows) + 1);
+    linear_run(&mine, &l,
                &(linear_args){.x = c->x,
                               .ldx = c->k,
                               .y = y,
@@ -104,7 +113,8 @@ static void check_linear(const exec *e, bool first, void *context) {
                               .epilogue = c->epilogue,
                               .residual = c->epilogue == GEMM_ADD ? y : NULL,
                               .ldr = c->n});
-    assert_close(y, c->expected, c->rows * c->n, 1e-4, "linear");
+    assert_close(y, c->expected, c->rows * c->n, limit_of(c->precision), "linear");
+    mem_free(mine.quantized);
     if (first)
         memcpy(c->first, y, size);
     assert_memory_equal(y, c->first, size);
@@ -113,7 +123,8 @@ static void check_linear(const exec *e, bool first, void *context) {
 }
 
 static void linear_of(size_t rows, size_t n, size_t k, gemm_epilogue epilogue) {
-    linear_case c = {rows,
+    linear_case c = {KEN_PRECISION_F32,
+                     rows,
                      n,
                      k,
                      epilogue,
@@ -130,6 +141,8 @@ static void linear_of(size_t rows, size_t n, size_t k, gemm_epilogue epilogue) {
                 sum += (double)c.x[m * k + i] * c.w[o * k + i];
             c.expected[m * n + o] = epilogue == GEMM_RELU && sum < 0 ? 0 : sum;
         }
+    on_all(check_linear, &c, 1);
+    c.precision = KEN_PRECISION_S16;
     on_all(check_linear, &c, 1);
     mem_free(c.x);
     mem_free(c.w);
@@ -152,16 +165,41 @@ static void test_linear_out_of_memory(void **state) {
     (void)state;
     float *w = numbers(6, 1);
     ken_error err;
-    for (uint64_t failing = 1; failing <= 2; failing++) {
-        arena memory = {.max_bytes = failing == 1 ? 1 : 1 << 16};
-        mem_fail_after(failing == 2 ? 1 : 0, false);
+    for (uint64_t failing = 1; failing <= 4; failing++) {
+        arena memory = {.max_bytes = failing % 2 ? 1 : 1 << 16};
+        mem_fail_after(failing % 2 ? 0 : 1, false);
         linear l;
-        assert_int_equal(linear_init(&l, kernels_best(), w, 3, NULL, 2, 3, &memory, &err),
-                         KEN_NO_MEMORY);
+        ken_precision precision = failing <= 2 ? KEN_PRECISION_F32 : KEN_PRECISION_S16;
+        assert_int_equal(
+            linear_init(&l, kernels_best(), precision, w, 3, NULL, 2, 3, &memory, &err),
+            KEN_NO_MEMORY);
         mem_fail_after(0, false);
         assert_int_equal(err.status, KEN_NO_MEMORY);
         arena_free(&memory);
     }
+    mem_free(w);
+}
+
+/* More inputs than the integers can sum: f32 then. */
+static void test_linear_too_deep_for_s16(void **state) {
+    (void)state;
+    enum { k = GEMM_S16_MAX_K + 1 };
+    float *w = numbers(k, 1);
+    arena memory = {0};
+    linear l;
+    assert_int_equal(
+        linear_init(&l, kernels_best(), KEN_PRECISION_S16, w, k, NULL, 1, k, &memory, NULL),
+        KEN_OK);
+    assert_int_equal(l.precision, KEN_PRECISION_F32);
+    assert_int_equal(linear_quantized_bytes(&l, 10), 0);
+    arena_free(&memory);
+    assert_int_equal(
+        linear_init(&l, kernels_best(), KEN_PRECISION_S16, w, 9, NULL, 3, 9, &memory, NULL),
+        KEN_OK);
+    assert_int_equal(l.precision, KEN_PRECISION_S16);
+    assert_int_equal(linear_quantized_bytes(&l, 10), 64 + 10 * 10 * 2);
+    assert_int_equal(linear_quantized_bytes(&l, SIZE_MAX / 2), SIZE_MAX);
+    arena_free(&memory);
     mem_free(w);
 }
 
@@ -288,6 +326,7 @@ static void test_layer_norm(void **state) {
 /* ---- convolution ---- */
 
 typedef struct conv_case {
+    ken_precision precision;
     conv2d shape;
     size_t batch, height, width, n_out;
     float *x, *w, *bias, *residual, *first;
@@ -316,13 +355,15 @@ static void check_conv(const exec *e, bool first, void *context) {
     arena memory = {0};
     conv2d conv = c->shape;
     size_t k = conv.kernel * conv.kernel * conv.channels;
-    assert_int_equal(
-        linear_init(&conv.weight, e->kernels, c->w, k, c->bias, c->n_out, k, &memory, NULL),
-        KEN_OK);
+    assert_int_equal(linear_init(&conv.weight, e->kernels, c->precision, c->w, k, c->bias, c->n_out,
+                                 k, &memory, NULL),
+                     KEN_OK);
     assert_true(conv2d_scratch(&conv, e->kernels) <= e->scratch_floats);
     float *y = mem_alloc(c->floats * sizeof *y);
     memcpy(y, c->residual, c->floats * sizeof *y);
-    conv2d_run(e, &conv,
+    exec mine = *e; /* a convolution in s16 needs nothing but its scratch */
+    mine.quantized = NULL;
+    conv2d_run(&mine, &conv,
                &(conv2d_args){.x = c->x,
                               .y = y,
                               .batch = c->batch,
@@ -330,7 +371,7 @@ static void check_conv(const exec *e, bool first, void *context) {
                               .width = c->width,
                               .epilogue = GEMM_ADD_RELU,
                               .residual = y});
-    assert_close(y, c->expected, c->floats, 1e-4, "convolution");
+    assert_close(y, c->expected, c->floats, limit_of(c->precision), "convolution");
     if (first)
         memcpy(c->first, y, c->floats * sizeof *y);
     assert_memory_equal(y, c->first, c->floats * sizeof *y);
@@ -361,6 +402,8 @@ static void conv_of(size_t kernel, size_t stride, size_t side, size_t channels, 
                                      at % out_width, i % n_out);
         c.expected[i] = sum > 0 ? sum : 0;
     }
+    on_all(check_conv, &c, 128 * 1024);
+    c.precision = KEN_PRECISION_S16;
     on_all(check_conv, &c, 128 * 1024);
     mem_free(c.x);
     mem_free(c.w);
@@ -405,6 +448,7 @@ int main(void) {
         cmocka_unit_test(test_workspace_overflow_cannot_be_allocated),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_linear_out_of_memory),
+        cmocka_unit_test(test_linear_too_deep_for_s16),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_conv),

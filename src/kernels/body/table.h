@@ -3,6 +3,7 @@
 #include "kernels/body/attention.h"
 #include "kernels/body/elements.h"
 #include "kernels/body/gemm.h"
+#include "kernels/body/gemm_s16.h"
 #include "kernels/body/math.h"
 #include "kernels/body/resize.h"
 #include "kernels/body/rows.h"

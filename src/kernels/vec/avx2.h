@@ -130,6 +130,38 @@ VEC void vi_store_u8(uint8_t *p, vi x) {
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
 }
+VEC vi vi_from_vf(vf x) {
+    return _mm256_cvtps_epi32(x);
+}
+VEC vf vf_from_vi(vi x) {
+    return _mm256_cvtepi32_ps(x);
+}
+VEC vf vf_of_bits(vi x) {
+    return _mm256_castsi256_ps(x);
+}
+VEC vi vi_of_bits(vf x) {
+    return _mm256_castps_si256(x);
+}
+VEC vi vi_load_s16(const int16_t *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+VEC void vi_store_s16(int16_t *p, vi x) {
+    _mm256_storeu_si256((__m256i *)p, x);
+}
+VEC vi vi_narrow(vi a, vi b) {
+    return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+}
+VEC vi vi_pair_order(vi x) {
+    return x;
+}
+/* One statement: GCC would move all products before the sums, and spill the sums for them. */
+VEC vi vi_dot_s16(vi a, vi b, vi sum) {
+    vi products;
+    __asm__("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(sum), "=x"(products)
+            : "x"(a), "x"(b));
+    return sum;
+}
 VEC vi vi_spread2(const int32_t *p) {
     __m256i four = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)p));
     return _mm256_permutevar8x32_epi32(four, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));

@@ -139,6 +139,43 @@ VEC vi vi_load_u8(const uint8_t *p) {
 VEC void vi_store_u8(uint8_t *p, vi x) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_max_epi32(x, vi_set1(0))));
 }
+VEC vi vi_from_vf(vf x) {
+    return _mm512_cvtps_epi32(x);
+}
+VEC vf vf_from_vi(vi x) {
+    return _mm512_cvtepi32_ps(x);
+}
+VEC vf vf_of_bits(vi x) {
+    return _mm512_castsi512_ps(x);
+}
+VEC vi vi_of_bits(vf x) {
+    return _mm512_castps_si512(x);
+}
+VEC vi vi_load_s16(const int16_t *p) {
+    return _mm512_loadu_si512(p);
+}
+VEC void vi_store_s16(int16_t *p, vi x) {
+    _mm512_storeu_si512(p, x);
+}
+VEC vi vi_narrow(vi a, vi b) {
+    __m512i low = _mm512_castsi256_si512(_mm512_cvtepi32_epi16(a));
+    return _mm512_inserti64x4(low, _mm512_cvtepi32_epi16(b), 1);
+}
+VEC vi vi_pair_order(vi x) {
+    return x;
+}
+/* By hand: with the intrinsics GCC 12 moves products before sums, or copies sums, and spills. */
+VEC vi vi_dot_s16(vi a, vi b, vi sum) {
+#ifdef __AVX512VNNI__
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+#else
+    vi products;
+    __asm__("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0"
+            : "+v"(sum), "=v"(products)
+            : "v"(a), "v"(b));
+#endif
+    return sum;
+}
 VEC vi vi_spread2(const int32_t *p) {
     __m512i eight = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
     const vi index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);

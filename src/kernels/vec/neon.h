@@ -126,6 +126,39 @@ VEC void vi_store_u8(uint8_t *p, vi x) {
     uint32_t bytes = vget_lane_u32(vreinterpret_u32_u8(narrow), 0);
     memcpy(p, &bytes, 4);
 }
+VEC vi vi_from_vf(vf x) {
+    return vcvtnq_s32_f32(x);
+}
+VEC vf vf_from_vi(vi x) {
+    return vcvtq_f32_s32(x);
+}
+VEC vf vf_of_bits(vi x) {
+    return vreinterpretq_f32_s32(x);
+}
+VEC vi vi_of_bits(vf x) {
+    return vreinterpretq_s32_f32(x);
+}
+VEC vi vi_load_s16(const int16_t *p) {
+    return vreinterpretq_s32_s16(vld1q_s16(p));
+}
+VEC void vi_store_s16(int16_t *p, vi x) {
+    vst1q_s16(p, vreinterpretq_s16_s32(x));
+}
+VEC vi vi_narrow(vi a, vi b) {
+    return vreinterpretq_s32_s16(vcombine_s16(vmovn_s32(a), vmovn_s32(b)));
+}
+/* The first of all pairs, then the second: a multiplication reads half a vector. */
+VEC vi vi_pair_order(vi x) {
+    int16x8_t pairs = vreinterpretq_s16_s32(x);
+    return vreinterpretq_s32_s16(vcombine_s16(vget_low_s16(vuzp1q_s16(pairs, pairs)),
+                                              vget_low_s16(vuzp2q_s16(pairs, pairs))));
+}
+VEC vi vi_dot_s16(vi a, vi b, vi sum) {
+    int16x4_t pair = vget_low_s16(vreinterpretq_s16_s32(a));
+    int16x8_t columns = vreinterpretq_s16_s32(b);
+    sum = vmlal_lane_s16(sum, vget_low_s16(columns), pair, 0);
+    return vmlal_high_lane_s16(sum, columns, pair, 1);
+}
 VEC vi vi_spread2(const int32_t *p) {
     return vcombine_s32(vdup_n_s32(p[0]), vdup_n_s32(p[1]));
 }

@@ -10,6 +10,10 @@
  *   and 2^128 is infinity. vf_keep: the first n lanes of x, `fill` in the others.
  *   vf_transpose: lane j of x[i] and lane i of x[j] change places.
  *   vi_load_u8, vi_store_u8: VEC_LANES bytes, the store clips to 0 .. 255.
+ *   vi_from_vf: the nearest integer, for |x| < 2^22. vf_from_vi: rounded. vf_of_bits, vi_of_bits:
+ *   the same bits. vi_load_s16, vi_store_s16: 2 * VEC_LANES int16 in a vi. vi_narrow(a, b): those
+ *   of a, then of b, which must fit. vi_dot_s16(a, b, sum): adds to each lane of `sum` the two
+ *   products of its pair; a is one pair in all lanes, b went through vi_pair_order.
  *   vi_spread2(p): each of VEC_LANES / 2 values in two lanes.
  *   tap_*: TAP_STEP taps of a resampling along x for 3 or 4 channels: coefficients, sums, a product
  *   that reads TAP_BYTES(channels) bytes, and the sum as a pixel's bytes, clipped. */
@@ -158,6 +162,44 @@ VEC vi vi_load_u8(const uint8_t *p) {
 VEC void vi_store_u8(uint8_t *p, vi x) {
     for (int i = 0; i < VEC_LANES; i++)
         p[i] = (uint8_t)(x[i] < 0 ? 0 : x[i] > 255 ? 255 : x[i]);
+}
+VEC vi vi_from_vf(vf x) {
+    return (vi)(x + 0x1.8p23f) - 0x4b400000;
+}
+VEC vf vf_from_vi(vi x) {
+    return __builtin_convertvector(x, vf);
+}
+VEC vf vf_of_bits(vi x) {
+    return (vf)x;
+}
+VEC vi vi_of_bits(vf x) {
+    return (vi)x;
+}
+VEC vi vi_load_s16(const int16_t *p) {
+    vi x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+VEC void vi_store_s16(int16_t *p, vi x) {
+    memcpy(p, &x, sizeof x);
+}
+VEC vi vi_narrow(vi a, vi b) {
+    int16_t narrow[2 * VEC_LANES];
+    for (int i = 0; i < VEC_LANES; i++) {
+        narrow[i] = (int16_t)a[i];
+        narrow[VEC_LANES + i] = (int16_t)b[i];
+    }
+    return vi_load_s16(narrow);
+}
+VEC vi vi_pair_order(vi x) {
+    return x;
+}
+VEC vi low_half(vi x) {
+    typedef uint32_t vu __attribute__((vector_size(16)));
+    return (vi)((vu)x << 16) >> 16;
+}
+VEC vi vi_dot_s16(vi a, vi b, vi sum) {
+    return sum + low_half(a) * low_half(b) + (a >> 16) * (b >> 16);
 }
 VEC vi vi_spread2(const int32_t *p) {
     return (vi){p[0], p[0], p[1], p[1]};

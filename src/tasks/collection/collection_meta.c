@@ -58,17 +58,17 @@ ken_status collection_meta_of_model(const ken_model *model, const char *model_id
     if (!weights)
         return error_no_memory(err, HASH_SHA256_HEX);
     TRY(ken_model_weights_sha256(model, weights, err));
-    *out = (collection_meta){.format_version = "1",
-                             .program_version = ken_version(),
-                             .model_id = arena_strdup(memory, model_id ? model_id : info.id),
-                             .model_revision =
-                                 arena_strdup(memory, model_revision ? model_revision : ""),
-                             .weights_sha256 = weights,
-                             .precision = "f32",
-                             /* The bound that every f32 kernel tier is tested to. */
-                             .precision_cosine_min = "0.999999",
-                             .kind = images ? "image" : "text",
-                             .dim = info.embedding_width};
+    *out = (collection_meta){
+        .format_version = "1",
+        .program_version = ken_version(),
+        .model_id = arena_strdup(memory, model_id ? model_id : info.id),
+        .model_revision = arena_strdup(memory, model_revision ? model_revision : ""),
+        .weights_sha256 = weights,
+        .precision = ken_precision_name(info.precision),
+        /* The bounds that every kernel tier is tested to. */
+        .precision_cosine_min = info.precision == KEN_PRECISION_F32 ? "0.999999" : "0.99999",
+        .kind = images ? "image" : "text",
+        .dim = info.embedding_width};
     if (!out->model_id || !out->model_revision)
         return error_no_memory(err, 0);
     /* Texts are recorded with it too: the recipe belongs to the space that they are compared in. */

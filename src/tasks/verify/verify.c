@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double default_min_cosine = 0.999999, default_max_abs_diff = 1e-4;
+/* What a precision is held to, unless the user says otherwise. */
+static const struct limits {
+    double min_cosine, max_abs_diff;
+} limits_f32 = {0.999999, 1e-4}, limits_s16 = {0.99999, 5e-2};
 
 ken_status verify_find_goldens(const char *dir, buf *path, ken_error *err) {
     static const char *const names[] = {"goldens.safetensors", "goldens.json"};
@@ -135,8 +138,11 @@ ken_status verify_run(const ken_model *model, const char *goldens_path,
                       const verify_options *options, verify_report *report, ken_error *err) {
     verify_options chosen = options ? *options : (verify_options){0};
     *report = (verify_report){.cosine_min = 1, .cosine_mean = 1};
-    report->min_cosine = chosen.min_cosine != 0 ? chosen.min_cosine : default_min_cosine;
-    report->max_abs_diff = chosen.max_abs_diff != 0 ? chosen.max_abs_diff : default_max_abs_diff;
+    ken_model_info info;
+    ken_model_get_info(model, &info);
+    struct limits limits = info.precision == KEN_PRECISION_F32 ? limits_f32 : limits_s16;
+    report->min_cosine = chosen.min_cosine != 0 ? chosen.min_cosine : limits.min_cosine;
+    report->max_abs_diff = chosen.max_abs_diff != 0 ? chosen.max_abs_diff : limits.max_abs_diff;
     if (strcmp(file_extension(goldens_path), ".json") == 0)
         return verify_photos(model, goldens_path, &chosen, report, err);
     return verify_layers(model, goldens_path, &chosen, report, err);
