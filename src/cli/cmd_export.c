@@ -2,11 +2,13 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/output_check.h"
+#include "tasks/collection/collection.h"
 #include "tasks/collection/export.h"
 
 #include <string.h>
 
 static const char *output, *format_name;
+static bool dry_run;
 
 static const option *options(void) {
     static const option table[] = {
@@ -14,6 +16,8 @@ static const option *options(void) {
          "npy|clip-retrieval|jsonl|csv", 0, 0},
         {"output", 'o', OPTION_TEXT, &output, "OUT", "file, or folder for clip-retrieval", NULL, 0,
          0},
+        {"dry-run", 0, OPTION_FLAG, &dry_run, NULL, "say what would be written; write nothing",
+         NULL, 0, 0},
         COMMON_OUTPUT_OPTIONS,
         OPTIONS_END,
     };
@@ -32,6 +36,14 @@ static void put_json_report(uint64_t n_rows) {
     buf_free(&line);
 }
 
+static ken_status count_rows(const char *path, uint64_t *n_rows, ken_error *err) {
+    collection *c;
+    TRY(collection_open(path, &c, err));
+    *n_rows = collection_n_rows(c);
+    collection_close(c);
+    return KEN_OK;
+}
+
 static int run(int n_args, char **args) {
     export_format format;
     if (n_args != 1)
@@ -45,12 +57,16 @@ static int run(int n_args, char **args) {
         return bad;
     ken_error err;
     uint64_t n_rows = 0;
-    if (export_collection(args[0], format, output, &n_rows, &err) != KEN_OK)
+    ken_status status = dry_run ? count_rows(args[0], &n_rows, &err)
+                                : export_collection(args[0], format, output, &n_rows, &err);
+    if (status != KEN_OK)
         return cli_fail(&err);
     if (common.json)
         put_json_report(n_rows);
     else
-        cli_note("ken export: %llu rows in '%s'", (unsigned long long)n_rows, output);
+        cli_note(dry_run ? "ken export: would write %llu rows to '%s'"
+                         : "ken export: %llu rows in '%s'",
+                 (unsigned long long)n_rows, output);
     return cli_finish(0);
 }
 

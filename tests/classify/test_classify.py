@@ -403,7 +403,7 @@ def test_usage_errors(run, arguments, message):
 def test_a_collection_of_another_model_is_refused(run, tmp_path, photos_parquet):
     vectors = np.array(pq.read_table(photos_parquet)["embedding"].to_pylist(), np.float32)[:3]
     write_collection(tmp_path / "other.parquet", photos_parquet, vectors, {b"ken.weights_sha256": b"0" * 64})
-    result = ok(run("classify", RULES, "other.parquet", "--model", "demo"), 2)
+    result = ok(run("classify", RULES, "other.parquet", "--model", "demo"), 65)
     own = pq.read_schema(photos_parquet).metadata[b"ken.weights_sha256"].decode()
     assert "weights_sha256" in result.err and "0" * 64 in result.err and own in result.err
     write_collection(tmp_path / "texts.parquet", photos_parquet, vectors, {b"ken.kind": b"text"})

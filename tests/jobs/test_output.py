@@ -141,6 +141,13 @@ def test_export_of_a_folder_equals_the_file(embed, folder):
     assert embed.digest("a") == embed.digest("b")
 
 
+def test_export_dry_run_writes_nothing(embed, folder):
+    embed.ok("in", "-o", "out.parquet", "--limit", "2")
+    result = embed.run("export", "out.parquet", "--to", "csv", "-o", "x.csv", "--dry-run")
+    assert result.returncode == 0 and "would write 2 rows to 'x.csv'" in result.err
+    assert not (embed.dir / "x.csv").exists()
+
+
 def test_export_refuses(embed, folder):
     pq.write_table(pa.table({"id": ["x"]}), embed.dir / "plain.parquet")
     result = embed.run("export", "plain.parquet", "--to", "npy", "-o", "x.npy")
