@@ -29,7 +29,7 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(ken_flags INTERFACE _FORTIFY_SOURCE=3)
 endif()
 if(KEN_COVERAGE)
-  target_compile_options(ken_flags INTERFACE --coverage -O0)
+  target_compile_options(ken_flags INTERFACE --coverage -O0 -fprofile-update=atomic)
   target_link_options(ken_flags INTERFACE --coverage)
 endif()
 
