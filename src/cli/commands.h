@@ -10,6 +10,7 @@ extern const command cmd_classify;
 extern const command cmd_tokenize;
 extern const command cmd_preprocess;
 extern const command cmd_verify;
+extern const command cmd_bench;
 extern const command cmd_doctor;
 extern const command cmd_help;
 extern const command cmd_completion;

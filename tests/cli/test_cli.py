@@ -7,7 +7,7 @@ import numpy
 import pytest
 from PIL import Image
 
-COMMANDS = ["embed", "export", "classify", "tokenize", "preprocess", "verify", "doctor", "help",
+COMMANDS = ["embed", "export", "classify", "tokenize", "preprocess", "verify", "bench", "doctor", "help",
             "completion"]
 
 
@@ -182,6 +182,21 @@ def test_doctor(run):
     assert report["tiers"][0]["tier"] == "scalar" and report["tiers"][0]["runs"]
     assert report["tier"] in [tier["tier"] for tier in report["tiers"] if tier["runs"]]
     assert report["cpus"] >= 1
+
+
+def test_bench(run):
+    result = run("bench", "demo", "--threads", "2", "--batch", "4", "--seconds", "0.01", "--json")
+    assert result.code == 0, result
+    rows = json.loads(result.out)["rows"]
+    assert [(row["kind"], row["batch"], row["threads"]) for row in rows] == [
+        (kind, batch, threads) for kind in ("image", "text") for threads in (1, 2)
+        for batch in (1, 4)]
+    assert all(row["per_second"] > 0 for row in rows)
+    assert all(row["n_tokens"] > 8 for row in rows if row["kind"] == "text")
+    table = run("bench", "demo", "--threads", "1", "--batch", "1", "--seconds", "0.01")
+    assert table.code == 0 and table.out.count("\n") == 5
+    one_line(run("bench"), 2, "--model")
+    assert run("bench", "demo", "--seconds", "0").code == 2
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
