@@ -57,10 +57,22 @@ uint64_t sys_peak_rss(void) {
     return (uint64_t)usage.ru_maxrss * 1024;
 }
 
-double sys_seconds(void) {
+static double read_clock(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double sys_seconds(void) {
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+double sys_thread_cpu_seconds(void) {
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+double sys_process_cpu_seconds(void) {
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void sys_yield(void) {

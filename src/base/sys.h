@@ -12,6 +12,10 @@ uint64_t sys_memory_limit(void);
 uint64_t sys_peak_rss(void);
 /* Monotonic seconds. */
 double sys_seconds(void);
+/* CPU seconds, in user and kernel mode, of the calling thread and of all threads of this process.
+ */
+double sys_thread_cpu_seconds(void);
+double sys_process_cpu_seconds(void);
 void sys_yield(void);
 
 /* Symbols of a shared library that is loaded when first needed (libduckdb, libvips). */

@@ -59,6 +59,8 @@ typedef struct image_facts {
     int orientation;   /* EXIF, 1 to 8 */
     bool warned;       /* decoded, but damaged */
     char warning[160]; /* what the decoder said */
+    /* preprocess_bytes: the part of its time that went into conversion, resizing and cropping. */
+    double resize_seconds;
 } image_facts;
 
 image_format image_sniff(const uint8_t *bytes, size_t size);

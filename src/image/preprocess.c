@@ -3,6 +3,7 @@
 #include "image/preprocess.h"
 
 #include "base/mem.h"
+#include "base/sys.h"
 #include "image/convert.h"
 #include "image/resample.h"
 
@@ -170,7 +171,10 @@ ken_status preprocess_bytes(const preprocess *p, const kernels *k, const uint8_t
     TRY(image_decode(bytes, size, limits, &img, facts, stage, err));
     if (stage)
         *stage = IMAGE_STAGE_RESIZE;
+    double since = sys_seconds();
     ken_status status = preprocess_image(p, k, &img, out, err);
+    if (facts)
+        facts->resize_seconds = sys_seconds() - since;
     image_free(&img);
     return status;
 }
