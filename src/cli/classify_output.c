@@ -210,6 +210,38 @@ static ken_status write_summary(bool rows_on_stdout, const results *r, const eva
     return status;
 }
 
+/* What is odd about the labels, a line each on standard error. */
+static ken_status warn_of_labels(const evaluation *e, ken_error *err) {
+    buf text;
+    buf_init(&text, max_text_bytes);
+    ken_status status = evaluation_put_warnings(e, &text, err);
+    for (char *line = text.data; status == KEN_OK && line && *line;) {
+        char *end = strchr(line, '\n');
+        *end = '\0';
+        cli_note("ken classify: %s", line);
+        line = end + 1;
+    }
+    buf_free(&text);
+    return status;
+}
+
+static ken_status write_clip_benchmark(const classify_output *o, const results *r,
+                                       const evaluation *e, ken_error *err) {
+    const char *name = file_name(o->dataset);
+    buf dataset, text;
+    buf_init(&dataset, 8192);
+    buf_init(&text, max_text_bytes);
+    buf_printf(&dataset, "%.*s", (int)(strlen(name) - strlen(file_extension(name))), name);
+    ken_status status = buf_check(&dataset, err);
+    if (status == KEN_OK)
+        status = evaluation_put_clip_benchmark(e, dataset.data, &r->samples->meta, &text, err);
+    if (status == KEN_OK)
+        status = file_write_atomic(o->clip_benchmark_path, text.data, text.size, err);
+    buf_free(&dataset);
+    buf_free(&text);
+    return status;
+}
+
 static ken_status write_explanation(const classify_output *o, const results *r, ken_error *err) {
     buf text;
     buf_init(&text, max_text_bytes);
@@ -234,5 +266,9 @@ ken_status classify_write(const classify_output *o, const results *r, const labe
     TRY(write_errors(o, r, err));
     if (o->report_path)
         TRY(write_report(o, r, l, e, t, err));
+    if (o->clip_benchmark_path)
+        TRY(write_clip_benchmark(o, r, e, err));
+    if (e)
+        TRY(warn_of_labels(e, err));
     return write_summary(rows_on_stdout || explains, r, e, err);
 }

@@ -5,10 +5,12 @@
 #include "tasks/report/report.h"
 
 typedef struct classify_output {
-    const char *path;        /* -o; NULL: standard output */
-    const char *format;      /* --format; NULL: by the extension of `path`, else a table */
-    const char *report_path; /* --report */
-    const char *explain;     /* --explain: the id */
+    const char *path;                /* -o; NULL: standard output */
+    const char *format;              /* --format; NULL: by the extension of `path`, else a table */
+    const char *report_path;         /* --report */
+    const char *explain;             /* --explain: the id */
+    const char *clip_benchmark_path; /* --clip-benchmark */
+    const char *dataset;             /* its name in there: the input's */
     int64_t max_thumbnails;
 } classify_output;
 

@@ -15,7 +15,7 @@
 static option_list classes;
 static const char *template_text, *mode_name, *labels_path;
 static bool folders_as_labels, all, no_sandbox;
-static int64_t top_k;
+static int64_t top_k, seed, n_resamples = EVALUATION_DEFAULT_RESAMPLES;
 static classify_output output = {.max_thumbnails = REPORT_DEFAULT_THUMBNAILS};
 
 static const option *options(void) {
@@ -30,9 +30,18 @@ static const option *options(void) {
          "rules; softmax with --classes)",
          "rules|softmax|argmax", 0, 0},
         {"labels", 0, OPTION_TEXT, &labels_path, "FILE",
-         "CSV with id and label: print accuracy, precision, recall and confusion", NULL, 0, 0},
+         "CSV with id and label: print accuracy, precision, recall and confusion; an id may stand "
+         "there again with another label",
+         NULL, 0, 0},
         {"folders-as-labels", 0, OPTION_FLAG, &folders_as_labels, NULL,
          "the same, with the name of each image's folder as its label", NULL, 0, 0},
+        {"bootstrap", 0, OPTION_INT, &n_resamples, "N",
+         "resamples behind the intervals of the figures; 0: no intervals (default 1000)", NULL, 0,
+         1000000},
+        {"seed", 0, OPTION_INT, &seed, "N", "seed of the resamples (default 0)", NULL, 0,
+         9007199254740992.0},
+        {"clip-benchmark", 0, OPTION_TEXT, &output.clip_benchmark_path, "FILE",
+         "write the figures as CLIP_benchmark's result JSON", NULL, 0, 0},
         {.type = OPTION_GROUP, .help = "Results"},
         {"output", 'o', OPTION_TEXT, &output.path, "FILE",
          "write the rows to FILE; its extension chooses the format", NULL, 0, 0},
@@ -154,12 +163,15 @@ static ken_status prepare(job *j, const pipeline_options *pipeline, ken_error *e
 
 static ken_status evaluate(job *j, ken_error *err) {
     if (labels_path)
-        TRY(labels_read(labels_path, j->samples, &j->labels, err));
+        TRY(labels_read(labels_path, &j->labels, err));
     else if (folders_as_labels)
-        TRY(labels_from_folders(j->samples, &j->labels, err));
+        TRY(labels_from_folders(&j->labels, err));
     else
         return KEN_OK;
-    return evaluation_new(&j->results, j->labels, &j->evaluation, err);
+    const evaluation_options how = {(size_t)n_resamples, (uint64_t)seed, j->pool};
+    ken_status status = evaluation_of_results(&j->results, j->labels, &how, &j->evaluation, err);
+    return status != KEN_OK && labels_path ? error_prefix(err, status, "'%s'", labels_path)
+                                           : status;
 }
 
 static void show_plan(void *context, const char *line) {
@@ -223,19 +235,21 @@ static ken_status classify(int n_args, char **args, const char *rules_path, job 
     j->results.all = all || classes.n > 0;
     j->results.top_k = (size_t)top_k;
     TRY(evaluate(j, err));
+    output.dataset = args[0];
     return classify_write(&output, &j->results, j->labels, j->evaluation, j->thumbnailer, err);
 }
 
 /* Neither result may replace an argument, the labels or the other result. */
 static int check_outputs(int n_args, char **args) {
-    const char *const outputs[] = {output.path, output.report_path};
-    for (size_t i = 0; i < 2; i++) {
+    const char *const outputs[] = {output.path, output.report_path, output.clip_benchmark_path};
+    for (size_t i = 0; i < 3; i++) {
         int bad = output_check(outputs[i], (const char *const *)args, (size_t)n_args);
         if (bad || (bad = output_check(outputs[i], &labels_path, 1)))
             return bad;
+        for (size_t j = 0; j < i; j++)
+            if (outputs[i] && outputs[j] && output_is_file(outputs[i], outputs[j]))
+                return cli_usage("two outputs cannot both be '%s'", outputs[i]);
     }
-    if (output.path && output.report_path && output_is_file(output.path, output.report_path))
-        return cli_usage("'%s' cannot be both the output and the report", output.path);
     return 0;
 }
 
@@ -248,6 +262,8 @@ static int check_usage(int n_args, char **args) {
         return cli_usage("no images to classify");
     if (labels_path && folders_as_labels)
         return cli_usage("'--labels' and '--folders-as-labels' cannot both be given");
+    if (output.clip_benchmark_path && !labels_path && !folders_as_labels)
+        return cli_usage("'--clip-benchmark' needs '--labels' or '--folders-as-labels'");
     int bad = classify_output_check(&output);
     return bad ? bad : check_outputs(n_args, args);
 }

@@ -7,12 +7,14 @@
 
 #include "testing.h"
 
+#include "base/file.h"
 #include "tasks/classify/evaluation.h"
 #include "tasks/report/report.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { fixture_dim = 2, fixture_max = 16 };
 
@@ -65,6 +67,32 @@ static inline void fixture_results(fixture *f) {
     ken_error err;
     if (results_init(&f->results, f->classifier, &f->samples, NULL, &err) != KEN_OK)
         fail_msg("%s", err.message);
+}
+
+/* Labels from a table, given as text. */
+static inline labels *fixture_labels(const char *csv) {
+    char path[64];
+    ken_error err;
+    labels *l;
+    snprintf(path, sizeof path, "/tmp/ken-labels-%ld.csv", (long)getpid());
+    assert_int_equal(file_write_atomic(path, csv, strlen(csv), NULL), KEN_OK);
+    if (labels_read(path, &l, &err) != KEN_OK)
+        fail_msg("%s", err.message);
+    unlink(path);
+    return l;
+}
+
+/* How the labels of an image read; `out` holds 256 bytes. */
+static inline const char *fixture_labels_of(const labels *l, const char *id, const char *path,
+                                            char *out) {
+    label_set set;
+    buf text;
+    buf_init(&text, 255);
+    labels_of(l, id, path, &set);
+    label_set_put(&set, &text);
+    snprintf(out, 256, "%s", text.data ? text.data : "");
+    buf_free(&text);
+    return out;
 }
 
 static inline void fixture_free(fixture *f) {

@@ -40,11 +40,21 @@ static void hostile_text_stays_text(void **state) {
     f.samples.meta.model_id = hostile;
     f.samples.meta.preprocess = hostile;
     fixture_results(&f);
-    const char *of_sample[] = {hostile, "</script>"};
-    const labels l = {.of_sample = of_sample, .n_labelled = 2};
+    buf table;
+    buf_init(&table, 1 << 16);
+    buf_puts(&table, "id,label\n");
+    for (int i = 0; i < 2; i++) {
+        buf_put_csv(&table, f.ids[i], strlen(f.ids[i]));
+        buf_putc(&table, ',');
+        buf_put_csv(&table, i ? "</script>" : hostile, strlen(i ? "</script>" : hostile));
+        buf_putc(&table, '\n');
+    }
+    labels *l = fixture_labels(table.data);
     evaluation *e;
-    assert_int_equal(evaluation_new(&f.results, &l, &e, NULL), KEN_OK);
-    put(&f, &(report_options){.evaluation = e, .labels = &l, .max_thumbnails = 100}, &page);
+    assert_int_equal(
+        evaluation_of_results(&f.results, l, &(evaluation_options){.n_resamples = 10}, &e, NULL),
+        KEN_OK);
+    put(&f, &(report_options){.evaluation = e, .labels = l, .max_thumbnails = 100}, &page);
 
     assert_null(strstr(page.data, "alert(1)</script>"));
     assert_null(strstr(page.data, "<img src=x"));
@@ -59,6 +69,8 @@ static void hostile_text_stays_text(void **state) {
     assert_non_null(strstr(page.data, "&lt;/script&gt;&lt;script&gt;alert(1)"));
     assert_non_null(strstr(page.data, "\\u003c/script>\\u003cscript>alert(1)"));
     evaluation_free(e);
+    labels_free(l);
+    buf_free(&table);
     buf_free(&page);
     buf_free(&yaml);
     fixture_free(&f);

@@ -1,56 +1,41 @@
 #include "tasks/classify/labels.h"
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "tasks/classify/csv.h"
 
 #include <string.h>
 #include <strings.h>
 
+enum { max_labels_of_image = 4096 };
 static const size_t max_label_bytes = (size_t)1 << 30;
 
-/* Sample by id: open addressing over index + 1. */
-typedef struct id_index {
-    const samples *samples;
-    uint32_t *slots;
-    size_t n_slots;
-} id_index;
+/* ---- a table ----------------------------------------------------------------------------------
+ */
 
-static ken_status index_ids(id_index *index, const samples *s, ken_error *err) {
-    index->samples = s;
-    for (index->n_slots = 16; index->n_slots < 2 * s->n;)
-        index->n_slots *= 2;
-    index->slots = mem_zalloc(index->n_slots, sizeof *index->slots);
-    if (!index->slots)
-        return error_no_memory(err, index->n_slots * sizeof *index->slots);
-    for (size_t i = 0; i < s->n; i++) {
-        size_t at = hash_xxh64(s->ids[i], strlen(s->ids[i])) & (index->n_slots - 1);
-        while (index->slots[at])
-            at = (at + 1) & (index->n_slots - 1);
-        index->slots[at] = (uint32_t)i + 1;
+/* A row of the table, as numbers of its id and its label. */
+typedef struct pair {
+    uint32_t id, label;
+} pair;
+
+typedef struct pairs {
+    pair *items;
+    size_t n, capacity;
+} pairs;
+
+static ken_status add_pair(pairs *p, uint32_t id, uint32_t label, ken_error *err) {
+    if (p->n == p->capacity) {
+        size_t capacity = p->capacity ? 2 * p->capacity : 1024;
+        pair *items = mem_grow(p->items, p->n * sizeof *items, capacity * sizeof *items);
+        if (!items)
+            return error_no_memory(err, capacity * sizeof *items);
+        p->items = items;
+        p->capacity = capacity;
     }
+    p->items[p->n++] = (pair){id, label};
     return KEN_OK;
 }
 
-/* The sample's index, or the number of samples. */
-static size_t find_id(const id_index *index, const char *id) {
-    size_t at = hash_xxh64(id, strlen(id)) & (index->n_slots - 1);
-    for (; index->slots[at]; at = (at + 1) & (index->n_slots - 1))
-        if (strcmp(index->samples->ids[index->slots[at] - 1], id) == 0)
-            return index->slots[at] - 1;
-    return index->samples->n;
-}
-
-static ken_status set_label(labels *l, size_t sample, const char *label, size_t size,
-                            ken_error *err) {
-    l->of_sample[sample] = arena_strndup(&l->memory, label, size);
-    if (!l->of_sample[sample])
-        return error_no_memory(err, size);
-    l->n_labelled++;
-    return KEN_OK;
-}
-
-static ken_status read_rows(labels *l, csv_reader *csv, const id_index *index, ken_error *err) {
+static ken_status read_rows(labels *l, csv_reader *csv, pairs *p, ken_error *err) {
     static const char *const names[] = {"id", "label"};
     size_t at[2];
     TRY(csv_header(csv, names, 2, at, err));
@@ -60,61 +45,78 @@ static ken_status read_rows(labels *l, csv_reader *csv, const id_index *index, k
         if (!more)
             return KEN_OK;
         const char *id = csv_field(csv, at[0]), *label = csv_field(csv, at[1]);
-        size_t sample = find_id(index, id);
-        if (sample == index->samples->n) {
-            l->n_unused++;
-        } else if (l->of_sample[sample]) {
-            if (strcmp(l->of_sample[sample], label) != 0)
-                return error_set(err, KEN_BAD_FORMAT,
-                                 "%s:%d: '%s' has the label '%s', an earlier line says '%s'",
-                                 csv->where, csv->line, id, label, l->of_sample[sample]);
-        } else if (*label) {
-            TRY(set_label(l, sample, label, strlen(label), err));
-        }
+        uint32_t id_number, label_number;
+        TRY(text_index_add(&l->ids, id, strlen(id), &id_number, err));
+        if (!*label)
+            continue;
+        TRY(text_index_add(&l->names, label, strlen(label), &label_number, err));
+        TRY(add_pair(p, id_number, label_number, err));
     }
 }
 
-static ken_status read_table(labels *l, const char *path, const samples *s, ken_error *err) {
+static bool has_label(const labels *l, size_t id, size_t n, const char *name) {
+    for (size_t i = 0; i < n; i++)
+        if (l->items[l->first[id] + i].text == name)
+            return true;
+    return false;
+}
+
+/* Groups the pairs by id, in the order of the table, each label of an id once. */
+static ken_status group(labels *l, const pairs *p, ken_error *err) {
+    l->items = mem_zalloc(p->n, sizeof *l->items);
+    l->first = mem_zalloc(l->ids.n + 1, sizeof *l->first);
+    l->found = mem_zalloc(l->ids.n, sizeof *l->found);
+    size_t *n_of = mem_zalloc(l->ids.n, sizeof *n_of);
+    if (!l->items || !l->first || !l->found || !n_of) {
+        mem_free(n_of);
+        return error_no_memory(err, p->n * sizeof *l->items);
+    }
+    for (size_t i = 0; i < p->n; i++)
+        l->first[p->items[i].id + 1]++;
+    for (size_t i = 0; i < l->ids.n; i++)
+        l->first[i + 1] += l->first[i];
+    for (size_t i = 0; i < p->n; i++) {
+        size_t id = p->items[i].id;
+        const char *name = l->names.texts[p->items[i].label];
+        if (has_label(l, id, n_of[id], name))
+            continue;
+        if (n_of[id] == max_labels_of_image) {
+            mem_free(n_of);
+            return error_set(err, KEN_TOO_LARGE, "the id '%s' has more than %d labels",
+                             l->ids.texts[id], max_labels_of_image);
+        }
+        l->items[l->first[id] + n_of[id]++] = (label_text){name, strlen(name)};
+        l->several |= n_of[id] > 1;
+    }
+    mem_free(n_of);
+    return KEN_OK;
+}
+
+static ken_status read_table(labels *l, const char *path, ken_error *err) {
     buf text;
     buf_init(&text, max_label_bytes);
-    id_index index = {0};
+    pairs p = {0};
     ken_status status = file_read(path, &text, err);
-    if (status == KEN_OK)
-        status = index_ids(&index, s, err);
     if (status == KEN_OK) {
         char separator = strcasecmp(file_extension(path), ".tsv") == 0 ? '\t' : ',';
         csv_reader csv;
         csv_open(&csv, text.data ? text.data : "", text.size, separator, path);
-        status = read_rows(l, &csv, &index, err);
+        status = read_rows(l, &csv, &p, err);
         csv_close(&csv);
     }
-    if (status == KEN_OK && l->n_labelled == 0) {
-        status = error_set(err, KEN_BAD_FORMAT, "'%s' labels none of the %zu images", path, s->n);
-        error_hint(err, status, "its ids must be those of the images, such as '%s'",
-                   s->n ? s->ids[0] : "");
-    }
-    mem_free(index.slots);
+    if (status == KEN_OK)
+        status = group(l, &p, err);
+    mem_free(p.items);
     buf_free(&text);
     return status;
 }
 
-static ken_status new_labels(const samples *s, labels **out, ken_error *err) {
+ken_status labels_read(const char *path, labels **out, ken_error *err) {
+    *out = NULL;
     labels *l = mem_zalloc(1, sizeof *l);
-    if (l)
-        l->of_sample = mem_zalloc(s->n, sizeof *l->of_sample);
-    if (!l || !l->of_sample) {
-        labels_free(l);
-        return error_no_memory(err, s->n * sizeof *l->of_sample);
-    }
-    *out = l;
-    return KEN_OK;
-}
-
-ken_status labels_read(const char *path, const samples *s, labels **out, ken_error *err) {
-    *out = NULL;
-    labels *l = NULL;
-    TRY(new_labels(s, &l, err));
-    ken_status status = read_table(l, path, s, err);
+    if (!l)
+        return error_no_memory(err, sizeof *l);
+    ken_status status = read_table(l, path, err);
     if (status == KEN_OK)
         *out = l;
     else
@@ -122,49 +124,84 @@ ken_status labels_read(const char *path, const samples *s, labels **out, ken_err
     return status;
 }
 
-/* The folder's name in "a/folder/name", or NULL. */
-static const char *folder_of(const char *path, size_t *size) {
-    const char *end = strrchr(path, '/');
-    if (!end)
-        return NULL;
-    const char *start = end;
-    while (start > path && start[-1] != '/')
-        start--;
-    *size = (size_t)(end - start);
-    return *size ? start : NULL;
-}
-
-static ken_status label_folders(labels *l, const samples *s, ken_error *err) {
-    for (size_t i = 0; i < s->n; i++) {
-        size_t size;
-        const char *folder = folder_of(s->ids[i], &size);
-        if (!folder)
-            folder = folder_of(s->paths[i], &size);
-        if (folder)
-            TRY(set_label(l, i, folder, size, err));
-    }
-    if (l->n_labelled == 0)
-        return error_set(err, KEN_BAD_ARGUMENT,
-                         "none of the %zu images lies in a folder that could be its label", s->n);
+ken_status labels_from_folders(labels **out, ken_error *err) {
+    *out = mem_zalloc(1, sizeof **out);
+    if (!*out)
+        return error_no_memory(err, sizeof **out);
+    (*out)->folders = true;
     return KEN_OK;
-}
-
-ken_status labels_from_folders(const samples *s, labels **out, ken_error *err) {
-    *out = NULL;
-    labels *l = NULL;
-    TRY(new_labels(s, &l, err));
-    ken_status status = label_folders(l, s, err);
-    if (status == KEN_OK)
-        *out = l;
-    else
-        labels_free(l);
-    return status;
 }
 
 void labels_free(labels *l) {
     if (!l)
         return;
-    mem_free(l->of_sample);
-    arena_free(&l->memory);
+    text_index_reset(&l->ids);
+    text_index_reset(&l->names);
+    mem_free(l->items);
+    mem_free(l->first);
+    mem_free(l->found);
     mem_free(l);
+}
+
+/* ---- asking -----------------------------------------------------------------------------------
+ */
+
+/* The folder's name in "a/folder/name"; of no size when there is none. */
+static label_text folder_of(const char *path) {
+    const char *end = strrchr(path, '/');
+    if (!end)
+        return (label_text){path, 0};
+    const char *start = end;
+    while (start > path && start[-1] != '/')
+        start--;
+    return (label_text){start, (size_t)(end - start)};
+}
+
+void labels_of(const labels *l, const char *id, const char *path, label_set *out) {
+    *out = (label_set){0};
+    if (l->folders) {
+        out->folder = folder_of(id);
+        if (out->folder.size == 0)
+            out->folder = folder_of(path);
+        out->items = &out->folder;
+        out->n = out->folder.size > 0;
+        return;
+    }
+    size_t number = text_index_find(&l->ids, id, strlen(id));
+    if (number == SIZE_MAX)
+        return;
+    l->found[number] = true;
+    out->items = l->items + l->first[number];
+    out->n = l->first[number + 1] - l->first[number];
+    while (out->n && !out->items[out->n - 1].text) /* a label that was given twice */
+        out->n--;
+}
+
+bool label_set_has(const label_set *set, const char *name) {
+    size_t size = strlen(name);
+    for (size_t i = 0; i < set->n; i++)
+        if (set->items[i].size == size && memcmp(set->items[i].text, name, size) == 0)
+            return true;
+    return false;
+}
+
+void label_set_put(const label_set *set, buf *out) {
+    for (size_t i = 0; i < set->n; i++) {
+        buf_puts(out, i ? "; " : "");
+        buf_append(out, set->items[i].text, set->items[i].size);
+    }
+}
+
+size_t labels_unused(const labels *l, const char **names, size_t n_names) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_names; i++)
+        names[i] = NULL;
+    for (size_t i = 0; i < l->ids.n; i++) {
+        if (l->found[i])
+            continue;
+        if (n < n_names)
+            names[n] = l->ids.texts[i];
+        n++;
+    }
+    return n;
 }

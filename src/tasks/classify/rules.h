@@ -39,7 +39,7 @@ typedef struct rules {
     size_t n_categories;
 } rules;
 
-enum { RULES_MAX_BYTES = 1 << 20, RULES_MAX_PROMPTS = 100000 };
+enum { RULES_MAX_BYTES = 1 << 20, RULES_MAX_PROMPTS = 100000, RULES_MAX_SUGGESTED = 4096 };
 
 KEN_MUST_CHECK ken_status rules_load(const char *path, rules **out, ken_error *err);
 KEN_MUST_CHECK ken_status rules_parse(const char *text, size_t size, const char *where,

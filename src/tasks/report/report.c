@@ -106,7 +106,8 @@ static ken_status fill_head(const report_page *p, head_parts *h, ken_error *err)
         return KEN_OK;
     TRY(template_put(&h->wrong_switch, report_html, "wrong-switch", NULL, 0, err));
     return PUT(&h->accuracy, err, "lede-accuracy", slot_grouped("right", e->n_right),
-               slot_grouped("labelled", e->n_labelled), slot_percent("accuracy", e->accuracy));
+               slot_grouped("labelled", e->n_labelled),
+               slot_percent("accuracy", e->figures[FIGURE_ACCURACY]));
 }
 
 static ken_status put_head(const report_page *p, ken_error *err) {

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { cards_open = 48 }; /* more are behind a fold, where a browser does not lay them out */
+enum {
+    max_note_bytes = 1 << 22,
+    cards_open = 48
+}; /* more are behind a fold, where a browser does not lay them out */
 
 const char *report_anchor(const report_page *p, size_t group, char out[ANCHOR_BYTES]) {
     if (group + 1 == p->plan.n_groups)
@@ -20,14 +23,25 @@ const char *report_group_name(const report_page *p, size_t group) {
     return group < by->n_categories ? by->categories[group].name : by->none_label;
 }
 
+void report_labels(const report_page *p, size_t sample, label_set *out) {
+    const samples *s = p->results->samples;
+    *out = (label_set){0};
+    if (p->options->labels)
+        labels_of(p->options->labels, s->ids[sample], s->paths[sample], out);
+}
+
 bool report_is_wrong(const report_page *p, size_t sample, size_t group) {
-    const labels *l = p->options->labels;
-    if (!l || !l->of_sample[sample])
+    label_set set;
+    report_labels(p, sample, &set);
+    if (set.n == 0)
         return false;
     const rules *by = p->results->classifier->rules;
-    if (group == by->n_categories)
-        return rules_find(by, l->of_sample[sample]) < by->n_categories;
-    return strcmp(l->of_sample[sample], by->categories[group].name) != 0;
+    if (group < by->n_categories)
+        return !label_set_has(&set, by->categories[group].name);
+    for (size_t i = 0; i < by->n_categories; i++)
+        if (label_set_has(&set, by->categories[i].name))
+            return true;
+    return false;
 }
 
 /* ---- a card -----------------------------------------------------------------------------------
@@ -56,11 +70,21 @@ static ken_status put_note(const report_page *p, const placement *at, size_t gro
     bool none = group + 1 == p->plan.n_groups, wrong = report_is_wrong(p, at->sample, group);
     if (!none && !wrong)
         return KEN_OK;
-    char text[512];
-    snprintf(text, sizeof text, "%s%.200s%s%s%.200s", wrong ? "label: " : "",
-             wrong ? p->options->labels->of_sample[at->sample] : "", none && wrong ? " · " : "",
-             none ? "closest: " : "", none ? report_group_name(p, at->category) : "");
-    return PUT(out, err, "note", slot_text("text", text));
+    buf text;
+    buf_init(&text, max_note_bytes);
+    if (wrong) {
+        label_set set;
+        report_labels(p, at->sample, &set);
+        buf_puts(&text, "label: ");
+        label_set_put(&set, &text);
+    }
+    if (none)
+        buf_printf(&text, "%sclosest: %s", wrong ? " · " : "", report_group_name(p, at->category));
+    ken_status status = buf_check(&text, err);
+    if (status == KEN_OK)
+        status = PUT(out, err, "note", slot_buf("text", &text));
+    buf_free(&text);
+    return status;
 }
 
 /* The class of a card: in a wrong place, or left out although its label is a category. */

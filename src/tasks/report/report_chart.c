@@ -52,8 +52,9 @@ static void fill(histogram *h, const report_page *p, size_t category) {
     h->by_label = p->options->labels != NULL;
     find_range(h, scores, n);
     for (size_t i = 0; i < n; i++) {
-        const char *label = h->by_label ? p->options->labels->of_sample[i] : NULL;
-        bool own = h->by_label ? label && strcmp(label, c->name) == 0
+        label_set set;
+        report_labels(p, i, &set);
+        bool own = h->by_label ? label_set_has(&set, c->name)
                                : !h->has_threshold || scores[i] >= c->threshold;
         size_t bin = bin_of(h, scores[i]);
         (own ? h->own : h->other)[bin]++;

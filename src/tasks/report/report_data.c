@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { max_verdicts = 12 }; /* of an image, the best ones */
+enum { max_label_bytes = 1 << 22, max_verdicts = 12 }; /* of an image, the best ones */
 
 /* A JSON string inside of a script element: "<" is escaped, so that no text can end the element. */
 static void put_string(buf *out, const char *text) {
@@ -25,6 +25,19 @@ static void put_string(buf *out, const char *text) {
     }
 }
 
+/* "a; b", or null. */
+static void put_labels(const label_set *set, buf *out) {
+    if (set->n == 0) {
+        buf_puts(out, "null");
+        return;
+    }
+    buf text;
+    buf_init(&text, max_label_bytes);
+    label_set_put(set, &text);
+    put_string(out, text.data);
+    buf_free(&text);
+}
+
 static void put_categories(const report_page *p, buf *out) {
     const classifier *c = p->results->classifier;
     for (size_t i = 0; i < c->rules->n_categories; i++) {
@@ -39,14 +52,12 @@ static void put_categories(const report_page *p, buf *out) {
 
 static void put_image(const report_page *p, uint32_t sample, buf *out) {
     const results *r = p->results;
-    const char *label = p->options->labels ? p->options->labels->of_sample[sample] : NULL;
+    label_set set;
+    report_labels(p, sample, &set);
     buf_putc(out, '[');
     put_string(out, r->samples->ids[sample]);
     buf_putc(out, ',');
-    if (label)
-        put_string(out, label);
-    else
-        buf_puts(out, "null");
+    put_labels(&set, out);
     buf_puts(out, ",[");
     results_decide(r, sample, p->verdicts);
     size_t n = r->classifier->rules->n_categories;

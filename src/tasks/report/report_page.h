@@ -28,6 +28,8 @@ enum { ANCHOR_BYTES = 24 };
 /* The id of a group's section: names can hold anything, so it is a number. */
 const char *report_anchor(const report_page *p, size_t group, char out[ANCHOR_BYTES]);
 const char *report_group_name(const report_page *p, size_t group);
+/* The labels of a sample; none when there are no labels at all. */
+void report_labels(const report_page *p, size_t sample, label_set *out);
 /* Is `sample` in the wrong place in this group, according to its label? */
 bool report_is_wrong(const report_page *p, size_t sample, size_t group);
 

@@ -56,7 +56,7 @@ static ken_status put_matrix_rows(const evaluation *e, buf *out, ken_error *err)
 
 /* A matrix of hundreds of columns helps nobody: it is left out. */
 static ken_status put_confusion(const evaluation *e, buf *out, ken_error *err) {
-    if (e->n_answers > max_matrix || e->n_classes > 2 * max_matrix)
+    if (!e->confusion || e->n_answers > max_matrix || e->n_classes > 2 * max_matrix)
         return KEN_OK;
     buf columns, rows;
     buf_init(&columns, max_part_bytes);
@@ -84,10 +84,11 @@ ken_status report_put_evaluation(report_page *p, ken_error *err) {
     if (status == KEN_OK)
         status = put_confusion(e, &confusion, err);
     if (status == KEN_OK)
-        status = PUT(p->out, err, "evaluation", slot_percent("accuracy", e->accuracy),
-                     slot_percent("macro_f1", e->macro_f1),
-                     slot_percent("map", e->mean_average_precision), slot_buf("rows", &rows),
-                     slot_buf("confusion", &confusion));
+        status =
+            PUT(p->out, err, "evaluation", slot_percent("accuracy", e->figures[FIGURE_ACCURACY]),
+                slot_percent("macro_f1", e->figures[FIGURE_MACRO_F1]),
+                slot_percent("map", e->figures[FIGURE_MEAN_AVERAGE_PRECISION]),
+                slot_buf("rows", &rows), slot_buf("confusion", &confusion));
     buf_free(&rows);
     buf_free(&confusion);
     return status;
