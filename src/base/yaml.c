@@ -18,6 +18,9 @@ typedef struct builder {
     const char *where;
     arena *memory;
     ken_error *err;
+    const char *text;
+    size_t size;
+    size_t mark, mark_at; /* a character of the text, and the byte where it begins */
 } builder;
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -119,6 +122,18 @@ static ken_status copy_scalar(const builder *b, const char **out) {
     return *out ? KEN_OK : error_no_memory(b->err, size);
 }
 
+/* The byte where a mark's character begins. Marks count characters, and come nearly in order. */
+static size_t byte_of(builder *b, const yaml_mark_t *mark) {
+    if (mark->index < b->mark)
+        b->mark = b->mark_at = 0;
+    for (; b->mark < mark->index && b->mark_at < b->size; b->mark++) {
+        b->mark_at++;
+        while (b->mark_at < b->size && ((unsigned char)b->text[b->mark_at] & 0xC0) == 0x80)
+            b->mark_at++;
+    }
+    return b->mark_at;
+}
+
 static ken_status build_node(builder *b, int depth, yaml_node *node);
 
 static ken_status build_list(builder *b, int depth, yaml_node *list) {
@@ -144,6 +159,7 @@ static ken_status build_key(builder *b, const yaml_node *map, yaml_node *item) {
     TRY(copy_scalar(b, &item->key));
     item->key_line = (int)b->event.start_mark.line + 1;
     item->key_column = (int)b->event.start_mark.column + 1;
+    item->key_at = byte_of(b, &b->event.start_mark);
     const yaml_node *same = yaml_find(map, item->key);
     if (same)
         return fail_here(b, "duplicate key '%s', first given in line %d", item->key,
@@ -178,15 +194,19 @@ static ken_status build_node(builder *b, int depth, yaml_node *node) {
     TRY(refuse_extras(b));
     node->line = (int)b->event.start_mark.line + 1;
     node->column = (int)b->event.start_mark.column + 1;
+    node->at = byte_of(b, &b->event.start_mark);
     if (b->event.type == YAML_SEQUENCE_START_EVENT) {
         node->kind = YAML_LIST;
+        node->flow = b->event.data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
         return build_list(b, depth, node);
     }
     if (b->event.type == YAML_MAPPING_START_EVENT) {
         node->kind = YAML_MAP;
+        node->flow = b->event.data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
         return build_map(b, depth, node);
     }
     node->kind = YAML_SCALAR;
+    node->end = byte_of(b, &b->event.end_mark);
     node->plain = b->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     return copy_scalar(b, &node->text);
 }
@@ -211,7 +231,7 @@ static ken_status build_document(builder *b, yaml_node *root) {
 ken_status yaml_parse(const char *text, size_t size, const char *where, arena *memory,
                       const yaml_node **out, ken_error *err) {
     *out = NULL;
-    builder b = {.where = where, .memory = memory, .err = err};
+    builder b = {.where = where, .memory = memory, .err = err, .text = text, .size = size};
     yaml_node *root = arena_alloc(memory, sizeof *root);
     if (!root || !yaml_parser_initialize(&b.parser))
         return error_no_memory(err, sizeof *root);

@@ -15,10 +15,13 @@ typedef enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP } yaml_kind;
 typedef struct yaml_node {
     yaml_kind kind;
     int line, column; /* from 1; column in characters */
+    size_t at, end;   /* bytes of the value in the text; `end` is set for YAML_SCALAR only */
+    bool flow;        /* YAML_LIST, YAML_MAP: written with brackets or braces */
     const char *text; /* YAML_SCALAR: valid UTF-8 without NUL */
     bool plain; /* YAML_SCALAR: written without quotes, so that null, true and 1 mean themselves */
     const char *key; /* in a mapping: this node's key, and where that stands */
     int key_line, key_column;
+    size_t key_at;           /* byte of the text */
     struct yaml_node *first; /* YAML_LIST, YAML_MAP: the children */
     struct yaml_node *next;
     size_t n; /* children */

@@ -171,13 +171,15 @@ void classifier_similarities(const classifier *c, const float *embeddings, size_
 /* ---- decisions --------------------------------------------------------------------------------
  */
 
+bool classifier_beats_neutral(const classifier *c, const verdict *v) {
+    return c->neutral_set == SIZE_MAX || v->pos_sim >= v->neutral_sim + c->rules->neutral_margin;
+}
+
 static verdict_test apply_rules(const classifier *c, const verdict *v) {
     const rules *r = c->rules;
     if (!(v->score >= r->categories[v->category].threshold))
         return VERDICT_BELOW_THRESHOLD;
-    if (c->neutral_set != SIZE_MAX && !(v->pos_sim >= v->neutral_sim + r->neutral_margin))
-        return VERDICT_BELOW_NEUTRAL;
-    return VERDICT_MATCHED;
+    return classifier_beats_neutral(c, v) ? VERDICT_MATCHED : VERDICT_BELOW_NEUTRAL;
 }
 
 static void fill_verdict(const classifier *c, const float *similarities, size_t i, verdict *v) {

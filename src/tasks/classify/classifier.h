@@ -71,6 +71,9 @@ typedef struct verdict {
 /* `similarities` is one row; `out` is [categories], in the order of rank. */
 void classifier_decide(const classifier *c, const float *similarities, verdict *out);
 
+/* Does it pass the neutral test, which no threshold can change? */
+bool classifier_beats_neutral(const classifier *c, const verdict *v);
+
 /* Appends why `v` came out as it did; `verdicts` are all of the image's, in order of rank. */
 void classifier_reason(const classifier *c, const verdict *verdicts, const verdict *v, buf *out);
 /* The verdict that came closest to matching, by the larger of what its two tests lack. */
