@@ -7,6 +7,7 @@
 extern const command cmd_embed;
 extern const command cmd_export;
 extern const command cmd_classify;
+extern const command cmd_probe;
 extern const command cmd_tokenize;
 extern const command cmd_preprocess;
 extern const command cmd_verify;

@@ -1,6 +1,7 @@
 #include "tasks/inputs/source_list.h"
 
 #include "base/file.h"
+#include "base/random.h"
 #include "base/utf8.h"
 
 #include <dirent.h>
@@ -333,17 +334,9 @@ ken_status source_list_add_lines(source_list *list, const char *path, ken_error 
     return status;
 }
 
-/* splitmix64: small, and the same everywhere. */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
-
 void source_list_shuffle(source_list *list, uint64_t seed) {
     for (size_t i = list->n; i > 1; i--) {
-        size_t j = (size_t)(next_random(&seed) % i);
+        size_t j = random_below(&seed, i);
         source swap = list->items[i - 1];
         list->items[i - 1] = list->items[j];
         list->items[j] = swap;
