@@ -1,4 +1,5 @@
 /* models/model_info.c: what a loaded model tells about itself. */
+#include "formats/weights_digest.h"
 #include "models/load.h"
 
 #include <string.h>
@@ -31,7 +32,7 @@ ken_status ken_model_weights_sha256(const ken_model *model, char out[65], ken_er
     ken_status status = KEN_OK;
     pthread_mutex_lock(&digest->mutex);
     if (!digest->known)
-        status = weights_sha256(model->weights, digest->hex, err);
+        status = weights_sha256(model->weights, NULL, NULL, digest->hex, err);
     if (status == KEN_OK) {
         digest->known = true;
         memcpy(out, digest->hex, sizeof digest->hex);
