@@ -30,6 +30,7 @@ enum {
 /* Operands of all kernels; each is as large as the largest shape needs. */
 static float *in, *weights, *packed, *out;
 static float scales[4096];
+static int32_t zeros[4096];
 
 /* m, n, k as in a product; the other kernels read them as their own sizes, see the run functions.
  */
@@ -81,6 +82,35 @@ static void run_gemm_s16(const kernels *k, const shape *s) {
                                  .n = s->n,
                                  .k = s->k,
                                  .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
+}
+static void run_quantize_rows_u8(const kernels *k, const shape *s) {
+    k->quantize_rows_u8(&(quantize_rows_u8_args){.x = in,
+                                                 .ldx = s->n,
+                                                 .q = (uint8_t *)out,
+                                                 .ldq = s->n,
+                                                 .scales = scales,
+                                                 .zeros = zeros,
+                                                 .rows = s->m,
+                                                 .width = s->n});
+}
+static void run_gemm_s8_pack(const kernels *k, const shape *s) {
+    k->gemm_s8_pack(weights, s->k, s->n, s->k, (int8_t *)packed, scales, zeros);
+}
+static void run_gemm_u8s8(const kernels *k, const shape *s) {
+    k->gemm_u8s8(&(gemm_u8s8_args){.a = (const uint8_t *)in,
+                                   .lda = u8_row(s->k),
+                                   .a_scales = scales,
+                                   .a_zeros = zeros,
+                                   .b = (const int8_t *)packed,
+                                   .b_scales = scales,
+                                   .b_sums = zeros,
+                                   .bias = weights,
+                                   .c = out,
+                                   .ldc = s->n,
+                                   .m = s->m,
+                                   .n = s->n,
+                                   .k = s->k,
+                                   .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
 }
 static void run_attention_f32(const kernels *k, const shape *s) {
     size_t ld = 3 * 768;
@@ -200,8 +230,9 @@ static const struct {
 };
 
 #define GEMM(m, n, k)                                                                              \
-    {"gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s"}, {                                    \
-        "gemm_s16", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"                                       \
+    {"gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s"},                                      \
+        {"gemm_s16", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"}, {                                  \
+        "gemm_u8s8", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"                                      \
     }
 #define HEAD(t, k)                                                                                 \
     { "attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s" }
@@ -222,6 +253,9 @@ static const shape shapes[] = {
     {"gemm_s16_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
     {"quantize_rows_s16", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
     {"quantize_rows_s16", 50, 3072, 0, 1e-9 * 50 * 3072 * 4, "GB/s"},
+    {"gemm_s8_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
+    {"quantize_rows_u8", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
+    {"quantize_rows_u8", 50, 3072, 0, 1e-9 * 50 * 3072 * 4, "GB/s"},
     {"layer_norm_f32", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
     {"softmax_f32", 1, 577, 0, 1e-9 * 577, "G/s"},
     {"quick_gelu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
