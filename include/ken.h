@@ -109,11 +109,19 @@ KEN_API const char *ken_precision_name(ken_precision precision);
 
 typedef struct ken_model ken_model;
 
+/* Something that happened and stopped nothing: a line without its end. `warning` is true when a
+ * person should know, such as a damaged file in the cache; else it is a detail. */
+typedef void ken_notice_fn(void *context, bool warning, const char *text);
+
 typedef struct ken_model_options {
-    const char *cpu_tier;    /* NULL: the best that runs here; else "scalar", "avx2", ... */
-    ken_precision precision; /* KEN_PRECISION_F32 or KEN_PRECISION_S16 */
-    bool vision_only;        /* do not load the text tower */
-    bool text_only;          /* do not load the image tower */
+    const char *cpu_tier;       /* NULL: the best that runs here; else "scalar", "avx2", ... */
+    ken_precision precision;    /* KEN_PRECISION_F32 or KEN_PRECISION_S16 */
+    bool vision_only;           /* do not load the text tower */
+    bool text_only;             /* do not load the image tower */
+    const char *cache_dir;      /* NULL: no cache; else packed weights are kept there */
+    uint64_t cache_limit_bytes; /* 0: 8 GiB, or a tenth of what the file system has free */
+    ken_notice_fn *notice;      /* may be NULL */
+    void *notice_context;
 } ken_model_options;
 
 typedef struct ken_model_info {

@@ -96,6 +96,8 @@ const char *cache_path(const cache *c) {
 static ken_status open_file(const cache *c, const char *name, int *fd, size_t *size,
                             ken_error *err) {
     *fd = openat(c->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*fd < 0 && errno == ELOOP)
+        return error_set(err, KEN_REFUSED, "'%s/%s' is a link", c->path, name);
     if (*fd < 0)
         return error_errno(err, errno, "could not open '%s/%s'", c->path, name);
     struct stat info;

@@ -126,11 +126,25 @@ static ken_status find_type(const section *config, const char *path, architectur
 }
 
 static ken_status read_config(loader *l, const char *path, json_t **doc, ken_error *err) {
-    TRY(doc_read(path, CONFIG_MAX_BYTES, doc, err));
+    buf text;
+    buf_init(&text, CONFIG_MAX_BYTES);
+    ken_status status = file_read(path, &text, err);
+    if (status == KEN_OK) {
+        hash_xxh128(text.data ? text.data : "", text.size, l->config_hash);
+        status = doc_parse(text.data ? text.data : "", text.size, path, doc, err);
+    }
+    buf_free(&text);
+    TRY(status);
     if (!json_is_object(*doc))
         return error_set(err, KEN_BAD_FORMAT, "'%s' is not a JSON object", path);
     l->config = (section){*doc, path};
     return KEN_OK;
+}
+
+static void begin_reading(loader *l) {
+    l->reader.weights = l->model->weights;
+    weight_cache_begin(l->model->cache, l->config_hash);
+    l->reader.blobs = weight_cache_store(l->model->cache);
 }
 
 static ken_status load_open_clip(loader *l, json_t **doc, ken_error *err) {
@@ -148,7 +162,7 @@ static ken_status load_open_clip(loader *l, json_t **doc, ken_error *err) {
     TRY(section_child(memory, &file, "preprocess_cfg", &l->preprocess_cfg, err));
     TRY(weights_open(l->model->dir, weight_names, &l->model->weights, err));
     l->model->architecture = "open_clip";
-    l->reader.weights = l->model->weights;
+    begin_reading(l);
     return open_clip_load(l, err);
 }
 
@@ -167,7 +181,7 @@ static ken_status load_hugging_face(loader *l, json_t **doc, ken_error *err) {
     architecture_load *load = NULL;
     TRY(find_type(&l->config, path, &load, &l->model->architecture, err));
     TRY(weights_open(l->model->dir, weight_names, &l->model->weights, err));
-    l->reader.weights = l->model->weights;
+    begin_reading(l);
     return load(l, err);
 }
 
@@ -212,12 +226,15 @@ static ken_status load_into(ken_model *model, const char *dir, const ken_model_o
                            .memory = &model->memory},
                 .want_vision = !options->text_only,
                 .want_text = !options->vision_only};
+    model->cache = weight_cache_new(model, options);
     json_t *doc = NULL;
     ken_status status = is_open_clip(&model->memory, dir) ? load_open_clip(&l, &doc, err)
                                                           : load_hugging_face(&l, &doc, err);
     model->n_parameters = l.reader.n_parameters;
     reader_end(&l.reader);
     json_decref(doc);
+    if (status == KEN_OK)
+        weight_cache_finish(model->cache);
     return status;
 }
 
@@ -262,6 +279,7 @@ ken_status ken_model_load(const char *dir, const ken_model_options *options, ken
 void ken_model_free(ken_model *model) {
     if (!model)
         return;
+    weight_cache_free(model->cache);
     tokenizer_free(model->tokenizer);
     weights_close(model->weights);
     if (model->digest)

@@ -32,7 +32,8 @@ ken_status ken_model_weights_sha256(const ken_model *model, char out[65], ken_er
     ken_status status = KEN_OK;
     pthread_mutex_lock(&digest->mutex);
     if (!digest->known)
-        status = weights_sha256(model->weights, NULL, NULL, digest->hex, err);
+        status = weights_sha256(model->weights, weight_cache_folder(model->cache), &digest->cancel,
+                                digest->hex, err);
     if (status == KEN_OK) {
         digest->known = true;
         memcpy(out, digest->hex, sizeof digest->hex);

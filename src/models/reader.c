@@ -24,6 +24,11 @@ void reader_end(reader *r) {
     r->scratch_floats = 0;
 }
 
+void reader_begin_tower(reader *r, const char *tower) {
+    if (r->blobs)
+        r->blobs->begin(r->blobs->context, tower);
+}
+
 bool reader_has(const reader *r, const char *name) {
     return weights_find(r->weights, name) != NULL;
 }
@@ -58,6 +63,22 @@ static ken_status check_type(const reader *r, const tensor *t, const char *name,
     return error_hint(err, status, "export the weights unquantized as float32 or float16");
 }
 
+/* Gives the mapped file's pages back: the numbers have been copied, or will not be needed soon. */
+static void release(const tensor *t) {
+    enum { worth_a_call = 1 << 16 };
+    if (t->size_bytes >= worth_a_call)
+        file_map_release(t->data, t->size_bytes);
+}
+
+static const void *take(reader *r, const char *name, size_t bytes) {
+    return r->blobs ? r->blobs->take(r->blobs->context, name, bytes) : NULL;
+}
+
+static void made(reader *r, const char *name, const void *blob, size_t bytes) {
+    if (r->blobs)
+        r->blobs->made(r->blobs->context, name, blob, bytes);
+}
+
 static bool all_finite(const reader *r, const tensor *t) {
     size_t count = tensor_count(t);
     const float *in_place = tensor_f32_in_place(t);
@@ -85,7 +106,14 @@ static ken_status find(reader *r, const char *name, int rank, const int64_t *sha
 ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,
                          const tensor **out, ken_error *err) {
     TRY(find(r, name, rank, shape, out, err));
-    return all_finite(r, *out) ? KEN_OK : not_finite(r, name, err);
+    /* A blob without bytes says that the numbers were looked at before. */
+    if (take(r, name, 0))
+        return KEN_OK;
+    if (!all_finite(r, *out))
+        return not_finite(r, name, err);
+    release(*out);
+    made(r, name, "", 0);
+    return KEN_OK;
 }
 
 ken_status reader_floats_into(reader *r, const char *name, int rank, const int64_t *shape,
@@ -95,6 +123,7 @@ ken_status reader_floats_into(reader *r, const char *name, int rank, const int64
     if (!out)
         return KEN_OK;
     tensor_read_f32(t, r->kernels, 0, tensor_count(t), out);
+    release(t);
     return floats_are_finite(out, tensor_count(t)) ? KEN_OK : not_finite(r, name, err);
 }
 
@@ -123,15 +152,6 @@ ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float 
 
 static linear_shape shape_of(const reader *r, const layer *l) {
     return (linear_shape){r->precision, l->n_out, l->n_in, l->bias};
-}
-
-static const void *take(reader *r, const char *name, size_t bytes) {
-    return r->blobs ? r->blobs->take(r->blobs->context, name, bytes) : NULL;
-}
-
-static void made(reader *r, const char *name, const void *blob, size_t bytes) {
-    if (r->blobs)
-        r->blobs->made(r->blobs->context, name, blob, bytes);
 }
 
 const float *reader_take_vector(reader *r, const char *name, size_t n) {

@@ -13,6 +13,8 @@
 /* Where packed numbers are kept between two starts: a layer's blob (tensor/linear.h), or a vector
  * that was computed from weights. Names are unique in a model and come in a fixed order. */
 typedef struct blob_store {
+    /* The names that follow are of the tower "vision" or "text". */
+    void (*begin)(void *context, const char *tower);
     /* `bytes` bytes, 64-byte aligned, that live as long as the model; NULL: not there. */
     const void *(*take)(void *context, const char *name, size_t bytes);
     /* What was not there, or not all that goes with it, has been made. The blob stays the model's.
@@ -45,6 +47,8 @@ tensor_name tensor_name_index(const char *prefix, size_t index);
 /* Frees the scratch; the layers stay. */
 void reader_end(reader *r);
 bool reader_has(const reader *r, const char *name);
+/* What is read from here on belongs to the tower "vision" or "text". */
+void reader_begin_tower(reader *r, const char *tower);
 
 /* The tensor itself, checked but not copied: for tables too big to convert. */
 KEN_MUST_CHECK ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,

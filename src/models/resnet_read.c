@@ -161,6 +161,7 @@ ken_status resnet_read(reader *r, const resnet_config *config, const char *prefi
     resnet *net = arena_alloc(r->memory, sizeof *net);
     if (!net)
         return error_no_memory(err, sizeof *net);
+    reader_begin_tower(r, "vision");
     net->config = *config;
     size_t width = config->width;
     net->conv1 = conv_shape(3, 3, 2);
