@@ -112,20 +112,28 @@ static void run_gemm_u8s8(const kernels *k, const shape *s) {
                                    .k = s->k,
                                    .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
 }
-static void run_attention_f32(const kernels *k, const shape *s) {
+static attention_f32_args head(const shape *s) {
     size_t ld = 3 * 768;
-    k->attention_f32(&(attention_f32_args){.q = in,
-                                           .k = in + 64,
-                                           .v = in + 128,
-                                           .out = out,
-                                           .ldq = ld,
-                                           .ldk = ld,
-                                           .ldv = ld,
-                                           .ldo = 768,
-                                           .n_queries = s->m,
-                                           .n_keys = s->n,
-                                           .head_width = s->k,
-                                           .scratch = packed});
+    return (attention_f32_args){.q = in,
+                                .k = in + 64,
+                                .v = in + 128,
+                                .out = out,
+                                .ldq = ld,
+                                .ldk = ld,
+                                .ldv = ld,
+                                .ldo = 768,
+                                .n_queries = s->m,
+                                .n_keys = s->n,
+                                .head_width = s->k,
+                                .scratch = packed};
+}
+static void run_attention_f32(const kernels *k, const shape *s) {
+    attention_f32_args args = head(s);
+    k->attention_f32(&args);
+}
+static void run_attention_s16(const kernels *k, const shape *s) {
+    attention_f32_args args = head(s);
+    k->attention_s16(&args);
 }
 static void run_layer_norm_f32(const kernels *k, const shape *s) {
     k->layer_norm_f32(&(layer_norm_f32_args){.x = in,
@@ -235,7 +243,9 @@ static const struct {
         "gemm_u8s8", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"                                      \
     }
 #define HEAD(t, k)                                                                                 \
-    { "attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s" }
+    {"attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s"}, {                               \
+        "attention_s16", t, t, k, 4e-9 * (t) * (t) * (k), "GOP/s"                                  \
+    }
 static const shape shapes[] = {
     GEMM(800, 768, 768),
     GEMM(800, 2304, 768),

@@ -132,7 +132,12 @@ static inline size_t u8_row(size_t k) {
 
 /* One head of attention for one sequence: out = softmax(q k^T [+ causal mask]) v. The query scale
  * is already in q (folded into its weights). With `causal`, query i sees keys 0 .. i + n_keys -
- * n_queries. `scratch` holds attention_f32_scratch floats. */
+ * n_queries. `scratch` holds attention_f32_scratch floats.
+ *
+ * attention_s16 computes the same from floats to floats with both products in 16-bit integers and
+ * attention_s16_scratch floats of scratch, for at most GEMM_S16_MAX_K keys and as wide a head. Its
+ * scales depend on all keys and values, so a query's result does too, with a causal mask as well:
+ * in its last bits, or all of it when a value is not finite or above 2^60. */
 typedef struct attention_f32_args {
     const float *q; /* [n_queries, K], rows ldq apart */
     const float *k; /* [n_keys, K] */
@@ -226,7 +231,8 @@ const kernels *kernels_find(const char *tier, const char **reason);
 /* The names of all tiers compiled in, weakest first; NULL past the last. */
 const char *kernels_tier_name(size_t index);
 
-/* Floats of scratch that attention_f32 needs, the same for all tiers. */
+/* Floats of scratch that attention_f32 and attention_s16 need, the same for all tiers. */
 size_t attention_f32_scratch(size_t n_queries, size_t n_keys, size_t head_width);
+size_t attention_s16_scratch(size_t n_queries, size_t n_keys, size_t head_width);
 
 #endif

@@ -266,7 +266,8 @@ static void check_attention(const exec *e, bool first, void *context) {
     attention_args args = c->args;
     args.out = out;
     attention_run(e, &args);
-    assert_close(out, c->expected, c->floats, 1e-5, "attention");
+    assert_close(out, c->expected, c->floats, args.precision == KEN_PRECISION_F32 ? 1e-5 : 2e-4,
+                 "attention");
     if (first)
         memcpy(c->first, out, c->floats * sizeof *out);
     assert_memory_equal(out, c->first, c->floats * sizeof *out);
@@ -315,7 +316,11 @@ static void test_attention(void **state) {
                 for (size_t h = 0; h < heads; h++)
                     attend(&c.args, i, begin[s], causal ? i + 1 : begin[s + 1], h * head_width,
                            c.expected + i * d + h * head_width);
-        on_all(check_attention, &c, attention_f32_scratch(15, 15, head_width));
+        size_t scratch = attention_scratch(15, 15, head_width);
+        c.args.precision = KEN_PRECISION_F32;
+        on_all(check_attention, &c, scratch);
+        c.args.precision = KEN_PRECISION_S16;
+        on_all(check_attention, &c, scratch);
         mem_free(c.first);
         mem_free(c.expected);
     }

@@ -127,8 +127,9 @@ static void gemm_s16_pack(const float *w, size_t ldw, size_t n, size_t k, int16_
 
 /* ---- product ---- */
 
-/* As tile_args; `sums` are floats already, multiplied with both scales. The rows at `next` are
- * asked for as if they lay without gaps, as they do: the address then costs one addition. */
+/* As tile_args, with rows of `sums` ld_sums apart; they are floats already, multiplied with both
+ * scales. The rows at `next` are asked for as if they lay without gaps, as they do: the address
+ * then costs one addition. */
 typedef struct tile_s16_args {
     const int16_t *a;
     size_t lda;
@@ -137,6 +138,7 @@ typedef struct tile_s16_args {
     const int16_t *next;
     const float *a_scales, *b_scales;
     float *sums;
+    size_t ld_sums;
 } tile_s16_args;
 
 VEC vi broadcast_pair(const int16_t *p) {
@@ -181,7 +183,7 @@ VEC void tile_s16(size_t mr, size_t nv, const tile_s16_args *t) {
         for (size_t v = 0; v < nv; v++) {
             vf y = vf_mul(vf_from_vi(c[i][v]), scale);
             y = vf_mul(y, vf_load(t->b_scales + v * VEC_LANES));
-            vf_store(t->sums + i * NR + v * VEC_LANES, y);
+            vf_store(t->sums + i * t->ld_sums + v * VEC_LANES, y);
         }
     }
 }
@@ -249,7 +251,8 @@ static void multiply_group_s16(const gemm_s16_args *g, size_t m0, size_t rows, s
                              .next = j ? a : a + rows * g->lda,
                              .a_scales = g->a_scales + m0,
                              .b_scales = g->b_scales + n0 + j,
-                             .sums = sums});
+                             .sums = sums,
+                             .ld_sums = NR});
         finish_tile(&output, sums, m0, rows, n0 + j, columns);
     }
 }

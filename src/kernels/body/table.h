@@ -1,6 +1,7 @@
 /* kernels/body/table.h: the last include of a tier's file. Compiles all bodies with the vector
  * vocabulary that was included before, and makes the tier's table, kernels_TIER. */
 #include "kernels/body/attention.h"
+#include "kernels/body/attention_s16.h"
 #include "kernels/body/elements.h"
 #include "kernels/body/gemm.h"
 #include "kernels/body/gemm_s16.h"
