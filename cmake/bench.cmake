@@ -7,3 +7,4 @@ endfunction()
 
 ken_bench(encode ken_models)
 ken_bench(kernels ken_kernels)
+target_sources(bench_kernels PRIVATE ${CMAKE_SOURCE_DIR}/bench/core_probe.c)

@@ -244,8 +244,7 @@ VEC void add_step(size_t mr, size_t nv, const uint8_t *a, size_t lda, const int8
         vi second = vi_load_s8(b + 4 * NR + v * U8_LANES);
         UNROLL
         for (size_t i = 0; i < mr; i++)
-            c[i][v] = vi_dot2_u8s8(broadcast_quad(a + i * lda), first,
-                                   broadcast_quad(a + i * lda + 4), second, c[i][v]);
+            c[i][v] = vi_dot2_u8s8(a + i * lda, first, second, c[i][v]);
     }
 #else
     add_quad(mr, nv, a, lda, b, c);

@@ -197,12 +197,16 @@ VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
     const vi ones = _mm256_set1_epi16(1);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
 }
-/* One statement for the same reason. */
-VEC vi vi_dot2_u8s8(vi a, vi b, vi a2, vi b2, vi sum) {
-    __asm__("vpmaddubsw %3, %1, %1\n\tvpmaddubsw %4, %2, %2\n\tvpaddw %2, %1, %1\n\t"
-            "vpmaddwd %5, %1, %1\n\tvpaddd %1, %0, %0"
-            : "+x"(sum), "+&x"(a), "+&x"(a2)
-            : "x"(b), "x"(b2), "x"(_mm256_set1_epi16(1)));
+/* One statement for the same reason; it reads `a` itself, since GCC would read a row's numbers once
+ * for all vectors of columns, and spill the sums for them. */
+VEC vi vi_dot2_u8s8(const uint8_t *a, vi b, vi b2, vi sum) {
+    typedef const uint8_t quad[4];
+    vi x, y;
+    __asm__("vpbroadcastd %3, %1\n\tvpbroadcastd %4, %2\n\t"
+            "vpmaddubsw %5, %1, %1\n\tvpmaddubsw %6, %2, %2\n\tvpaddw %2, %1, %1\n\t"
+            "vpmaddwd %7, %1, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(sum), "=&x"(x), "=&x"(y)
+            : "m"(*(quad *)a), "m"(*(quad *)(a + 4)), "x"(b), "x"(b2), "x"(_mm256_set1_epi16(1)));
     return sum;
 }
 VEC vi vi_spread2(const int32_t *p) {
