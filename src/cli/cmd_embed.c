@@ -203,7 +203,6 @@ static int run(int n_args, char **args) {
     int bad = output_check(output, named.args, named.n_args);
     if (bad || (bad = output_check(output, &texts_file, 1)))
         return bad;
-    signal(SIGXFSZ, SIG_IGN); /* a file too large for its limit is an error of its write */
     cli_catch_signals();
     ken_error err;
     bool folder;
