@@ -1,6 +1,7 @@
 /* models/model_info.c: what a loaded model tells about itself. */
 #include "formats/weights_digest.h"
 #include "models/load.h"
+#include "models/model.h"
 
 #include <string.h>
 
@@ -52,6 +53,16 @@ ken_status ken_model_tokenize(const ken_model *model, const char *text, size_t s
     if (info)
         *info = (ken_token_info){.n_tokens = result.n_tokens, .truncated = result.truncated};
     return KEN_OK;
+}
+
+_Static_assert((int)MODEL_ANSWER_BYTES == (int)CACHE_FACT_BYTES, "an answer is a fact");
+
+bool model_recall(const ken_model *model, const char *question, char answer[MODEL_ANSWER_BYTES]) {
+    return weight_cache_recall(model->cache, question, answer);
+}
+
+void model_remember(const ken_model *model, const char *question, const char *answer) {
+    weight_cache_remember(model->cache, question, answer);
 }
 
 const preprocess *model_preprocess(const ken_model *model) {

@@ -241,6 +241,37 @@ void weight_cache_finish(weight_cache *w) {
     arena_free(&w->memory);
 }
 
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static bool question_key(const weight_cache *w, const char *question, buf *key) {
+    const ken_model *m = w->model;
+    char digest[HASH_SHA256_HEX];
+    if (ken_model_weights_sha256(m, digest, NULL) != KEN_OK)
+        return false;
+    return buf_printf(key, "%s of ken %s, weights %s, config %s, tier %s, precision %s", question,
+                      ken_version(), digest, w->config_hash, m->kernels->tier,
+                      ken_precision_name(m->precision));
+}
+
+bool weight_cache_recall(const weight_cache *w, const char *question,
+                         char answer[CACHE_FACT_BYTES]) {
+    buf key;
+    buf_init(&key, CACHE_FACT_BYTES - 1);
+    bool found = w && question_key(w, question, &key) && cache_fact(w->cache, key.data, answer);
+    buf_free(&key);
+    return found;
+}
+
+void weight_cache_remember(const weight_cache *w, const char *question, const char *answer) {
+    buf key;
+    ken_error err;
+    buf_init(&key, CACHE_FACT_BYTES - 1);
+    if (w && question_key(w, question, &key) &&
+        cache_remember(w->cache, key.data, answer, &err) != KEN_OK)
+        say(w, false, "the %s is not kept: %s", question, err.message);
+    buf_free(&key);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 weight_cache *weight_cache_new(const ken_model *model, const ken_model_options *options) {

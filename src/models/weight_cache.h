@@ -26,7 +26,12 @@ const blob_store *weight_cache_store(const weight_cache *w);
 /* The model is there: writes what had to be packed. */
 void weight_cache_finish(weight_cache *w);
 
-/* The folder, for facts; NULL without a cache. */
+/* model_recall and model_remember; they find out the weights' digest. */
+bool weight_cache_recall(const weight_cache *w, const char *question,
+                         char answer[CACHE_FACT_BYTES]);
+void weight_cache_remember(const weight_cache *w, const char *question, const char *answer);
+
+/* The folder, for the facts of others; NULL without a cache. */
 const cache *weight_cache_folder(const weight_cache *w);
 
 #endif

@@ -259,6 +259,30 @@ static void test_no_folder(void **state) {
     assert_non_null(strstr(n.last, "limit is 1000"));
 }
 
+/* Answers are those of these weights, this tier and this precision. */
+static void test_answers(void **state) {
+    (void)state;
+    const char *dir = scratch_path("answers");
+    char answer[MODEL_ANSWER_BYTES];
+    notices n;
+    ken_model *s16 = load(fixture_dir("hf_clip_classic"),
+                          (ken_model_options){.precision = KEN_PRECISION_S16}, dir, &n);
+    ken_model *f32 = load(fixture_dir("hf_clip_classic"),
+                          (ken_model_options){.precision = KEN_PRECISION_F32}, dir, &n);
+    ken_model *none = load(fixture_dir("hf_clip_classic"), (ken_model_options){0}, NULL, &n);
+    assert_false(model_recall(s16, "cosine", answer));
+    model_remember(s16, "cosine", "0.9999");
+    assert_true(model_recall(s16, "cosine", answer));
+    assert_string_equal(answer, "0.9999");
+    assert_false(model_recall(s16, "plan", answer));
+    assert_false(model_recall(f32, "cosine", answer));
+    model_remember(none, "cosine", "1");
+    assert_false(model_recall(none, "cosine", answer));
+    ken_model_free(s16);
+    ken_model_free(f32);
+    ken_model_free(none);
+}
+
 static void remove_file(const char *path) {
     (void)unlink(path);
 }
@@ -324,9 +348,13 @@ static void test_no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_towers_apart),
-        cmocka_unit_test(test_keys),      cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_no_folder), cmocka_unit_test(test_concurrent_loads),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_towers_apart),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_concurrent_loads),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
