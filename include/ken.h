@@ -97,12 +97,13 @@ KEN_API int ken_pool_threads(const ken_pool *pool); /* NULL counts as 1 */
 /* ---- models ---------------------------------------------------------------------------------- */
 
 /* The arithmetic of the linear layers and convolutions. S16 takes half of the memory and about half
- * of the time: activations and weights become 16-bit integers whose sums are exact. Its embeddings
- * have a cosine of at least 0.99999 to those of F32. */
+ * of the time of F32: activations and weights become 16-bit integers whose sums are exact. Its
+ * embeddings have a cosine of at least 0.99999 to those of F32. */
 typedef enum ken_precision {
-    KEN_PRECISION_F32 = 0,
-    KEN_PRECISION_S16 = 1,
-    KEN_PRECISION_INT8 = 2, /* not yet */
+    KEN_PRECISION_DEFAULT = 0, /* S16 */
+    KEN_PRECISION_F32 = 1,
+    KEN_PRECISION_S16 = 2,
+    KEN_PRECISION_INT8 = 3, /* not yet */
 } ken_precision;
 /* "f32", "s16", "int8". Never NULL. */
 KEN_API const char *ken_precision_name(ken_precision precision);
@@ -114,8 +115,8 @@ typedef struct ken_model ken_model;
 typedef void ken_notice_fn(void *context, bool warning, const char *text);
 
 typedef struct ken_model_options {
-    const char *cpu_tier;       /* NULL: the best that runs here; else "scalar", "avx2", ... */
-    ken_precision precision;    /* KEN_PRECISION_F32 or KEN_PRECISION_S16 */
+    const char *cpu_tier; /* NULL: the best that runs here; else "scalar", "avx2", ... */
+    ken_precision precision;
     bool vision_only;           /* do not load the text tower */
     bool text_only;             /* do not load the image tower */
     const char *cache_dir;      /* NULL: no cache; else packed weights are kept there */
@@ -128,7 +129,7 @@ typedef struct ken_model_info {
     const char *id;           /* the directory's name */
     const char *architecture; /* "clip", "siglip", "open_clip" */
     const char *cpu_tier;     /* of the kernels in use */
-    ken_precision precision;
+    ken_precision precision;  /* never DEFAULT */
     const char *weights_file; /* path of the (first) weights file */
     int embedding_width;      /* E */
     int image_size[2];        /* height, width in pixels that the image tower takes */

@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
-#include "cli/cache_folder.h"
 #include "hub/resolve.h"
 
 #include <errno.h>
@@ -180,25 +179,12 @@ static ken_status resolve(const char *spec, model_location *out, ken_error *err)
     return status;
 }
 
-static void say_notice(void *context, bool warning, const char *text) {
-    (void)context;
-    if (warning || common.verbose)
-        cli_note("ken %s: %s", cli_command_name, text);
-}
-
-static ken_status load(const char *dir, ken_model_options *options, ken_model **out,
-                       ken_error *err) {
-    cache_folder folder;
-    ken_status status = cache_folder_find(&folder, err);
-    if (!common.no_cache && folder.dir.size) {
-        options->cache_dir = folder.dir.data;
-        options->cache_limit_bytes = folder.limit_bytes;
-    }
-    options->notice = say_notice;
-    if (status == KEN_OK)
-        status = ken_model_load(dir, options, out, err);
-    cache_folder_reset(&folder);
-    return status;
+/* `name` is one of the option's choices. */
+static ken_precision precision_named(const char *name) {
+    ken_precision precision = KEN_PRECISION_F32;
+    while (strcmp(ken_precision_name(precision), name) != 0)
+        precision++;
+    return precision;
 }
 
 ken_status cli_load_model_named(const char *spec, const ken_model_options *options, ken_model **out,
@@ -208,9 +194,9 @@ ken_status cli_load_model_named(const char *spec, const ken_model_options *optio
     ken_model_options wanted = options ? *options : (ken_model_options){0};
     if (common.cpu)
         wanted.cpu_tier = common.cpu;
-    if (common.precision && strcmp(common.precision, "s16") == 0)
-        wanted.precision = KEN_PRECISION_S16;
-    ken_status status = load(location.dir, &wanted, out, err);
+    if (common.precision)
+        wanted.precision = precision_named(common.precision);
+    ken_status status = ken_model_load(location.dir, &wanted, out, err);
     if (status == KEN_OK && id) {
         *id = location.id;
         location.id = NULL;

@@ -21,7 +21,6 @@ typedef struct common_options {
     const char *cpu;
     const char *progress; /* "auto", "always" or "never" */
     bool json, quiet, verbose;
-    bool no_cache;
 } common_options;
 extern common_options common;
 
@@ -42,18 +41,9 @@ extern common_options common;
          OPTION_CHOICE,                                                                            \
          &common.precision,                                                                        \
          NULL,                                                                                     \
-         "arithmetic of the encoder: s16 takes half of the time and memory, at a cosine of at "    \
-         "least 0.99999 to f32 (default f32)",                                                     \
+         "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "   \
+         "of at least 0.99999 to it (default s16)",                                                \
          "f32|s16",                                                                                \
-         0,                                                                                        \
-         0},                                                                                       \
-        {"no-cache",                                                                               \
-         0,                                                                                        \
-         OPTION_FLAG,                                                                              \
-         &common.no_cache,                                                                         \
-         NULL,                                                                                     \
-         "pack the weights anew, and keep nothing for the next start (see ken doctor)",            \
-         NULL,                                                                                     \
          0,                                                                                        \
          0},                                                                                       \
         {"threads",  0,                                                                            \

@@ -17,6 +17,8 @@ static const char *const names[] = {"clip", "siglip", "open_clip", NULL};
 
 const char *ken_precision_name(ken_precision precision) {
     switch (precision) {
+    case KEN_PRECISION_DEFAULT:
+        return "default";
     case KEN_PRECISION_F32:
         return "f32";
     case KEN_PRECISION_S16:
@@ -222,7 +224,7 @@ static ken_status load_into(ken_model *model, const char *dir, const ken_model_o
                    : error_set(err, KEN_NOT_FOUND, "model directory '%s' does not exist", dir);
     loader l = {.model = model,
                 .reader = {.kernels = model->kernels,
-                           .precision = options->precision,
+                           .precision = model->precision,
                            .memory = &model->memory},
                 .want_vision = !options->text_only,
                 .want_text = !options->vision_only};
@@ -238,14 +240,19 @@ static ken_status load_into(ken_model *model, const char *dir, const ken_model_o
     return status;
 }
 
+static ken_precision chosen_precision(const ken_model_options *options) {
+    return options->precision == KEN_PRECISION_DEFAULT ? KEN_PRECISION_S16 : options->precision;
+}
+
 static ken_status check_options(const ken_model_options *options, const kernels **k,
                                 ken_error *err) {
     if (options->vision_only && options->text_only)
         return error_set(err, KEN_BAD_ARGUMENT, "vision_only and text_only exclude each other");
-    if (options->precision != KEN_PRECISION_F32 && options->precision != KEN_PRECISION_S16)
+    ken_precision precision = chosen_precision(options);
+    if (precision != KEN_PRECISION_F32 && precision != KEN_PRECISION_S16)
         return error_hint(err,
                           error_set(err, KEN_UNSUPPORTED, "precision '%s' cannot be computed",
-                                    ken_precision_name(options->precision)),
+                                    ken_precision_name(precision)),
                           "choose f32 or s16");
     const char *reason = NULL;
     *k = options->cpu_tier ? kernels_find(options->cpu_tier, &reason) : kernels_best();
@@ -266,7 +273,7 @@ ken_status ken_model_load(const char *dir, const ken_model_options *options, ken
     if (!model)
         return error_no_memory(err, sizeof *model);
     model->kernels = k;
-    model->precision = options->precision;
+    model->precision = chosen_precision(options);
     ken_status status = load_into(model, dir, options, err);
     if (status != KEN_OK) {
         ken_model_free(model);
