@@ -7,3 +7,5 @@ endfunction()
 
 ken_bench(encode ken_models)
 ken_bench(kernels ken_kernels)
+target_sources(bench_kernels PRIVATE ${CMAKE_SOURCE_DIR}/bench/core_probe.c)
+ken_bench(pictures ken_image)

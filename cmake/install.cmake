@@ -3,7 +3,7 @@ set(KEN_LIBRARY_FOLDERS ken_models ken_image ken_text ken_formats ken_tensor ken
 # Linked by name: going through their own pkg-config files would ask for the development packages of
 # everything that they link in turn.
 set(KEN_LIBRARY_LIBS
-  "-ljansson -lcrypto -lxxhash -lturbojpeg -lspng -lwebp -lutf8proc -lpcre2-8 -larchive -lyaml -lz")
+  "-ljansson -lcrypto -lxxhash -ljpeg -lspng -lwebp -lutf8proc -lpcre2-8 -larchive -lyaml -lz")
 
 foreach(target ${KEN_LIBRARY_FOLDERS} ken)
   if(NOT TARGET ${target})
@@ -30,7 +30,7 @@ add_library(ken_shared SHARED ${KEN_OBJECT})
 set_target_properties(ken_shared PROPERTIES OUTPUT_NAME ken LINKER_LANGUAGE C
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 target_link_libraries(ken_shared PRIVATE ken_flags Threads::Threads PkgConfig::jansson
-  PkgConfig::libcrypto PkgConfig::libxxhash PkgConfig::libturbojpeg PkgConfig::spng
+  PkgConfig::libcrypto PkgConfig::libxxhash PkgConfig::libjpeg PkgConfig::spng
   PkgConfig::libwebp PkgConfig::libutf8proc PkgConfig::libpcre2_8 PkgConfig::libarchive
   PkgConfig::yaml_0_1 ZLIB::ZLIB)
 

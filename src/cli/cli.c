@@ -179,6 +179,14 @@ static ken_status resolve(const char *spec, model_location *out, ken_error *err)
     return status;
 }
 
+/* `name` is one of the option's choices. */
+static ken_precision precision_named(const char *name) {
+    ken_precision precision = KEN_PRECISION_F32;
+    while (strcmp(ken_precision_name(precision), name) != 0)
+        precision++;
+    return precision;
+}
+
 ken_status cli_load_model_named(const char *spec, const ken_model_options *options, ken_model **out,
                                 char **id, char **revision, ken_error *err) {
     model_location location;
@@ -186,8 +194,8 @@ ken_status cli_load_model_named(const char *spec, const ken_model_options *optio
     ken_model_options wanted = options ? *options : (ken_model_options){0};
     if (common.cpu)
         wanted.cpu_tier = common.cpu;
-    if (common.precision && strcmp(common.precision, "s16") == 0)
-        wanted.precision = KEN_PRECISION_S16;
+    if (common.precision)
+        wanted.precision = precision_named(common.precision);
     ken_status status = ken_model_load(location.dir, &wanted, out, err);
     if (status == KEN_OK && id) {
         *id = location.id;

@@ -41,8 +41,8 @@ extern common_options common;
          OPTION_CHOICE,                                                                            \
          &common.precision,                                                                        \
          NULL,                                                                                     \
-         "arithmetic of the encoder: s16 takes half of the time and memory, at a cosine of at "    \
-         "least 0.99999 to f32 (default f32)",                                                     \
+         "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "   \
+         "of at least 0.99999 to it (default s16)",                                                \
          "f32|s16",                                                                                \
          0,                                                                                        \
          0},                                                                                       \

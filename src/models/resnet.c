@@ -87,7 +87,7 @@ static size_t block_scratch(const bottleneck *block, const kernels *k) {
 }
 
 size_t resnet_scratch_floats(const resnet *net, const kernels *k) {
-    size_t floats = attention_f32_scratch(1, pool_tokens(net), pool_width(net) / net->config.heads);
+    size_t floats = attention_scratch(1, pool_tokens(net), pool_width(net) / net->config.heads);
     floats = max(floats, conv2d_scratch(&net->conv1, k));
     floats = max(floats, conv2d_scratch(&net->conv2, k));
     floats = max(floats, conv2d_scratch(&net->conv3, k));

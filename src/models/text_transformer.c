@@ -10,6 +10,7 @@ ken_status text_read(reader *r, const text_config *config, const text_names *nam
     text_transformer *t = arena_alloc(r->memory, sizeof *t);
     if (!t)
         return error_no_memory(err, sizeof *t);
+    reader_begin_tower(r, "text");
     t->config = *config;
     size_t d = config->transformer.width;
     TRY(reader_tensor(r, names->token_embedding, 2,

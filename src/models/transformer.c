@@ -31,7 +31,7 @@ size_t transformer_quantized_bytes(const transformer *t, size_t rows) {
 }
 
 size_t transformer_scratch(const transformer_config *config, size_t tokens) {
-    return attention_f32_scratch(tokens, tokens, config->width / config->heads);
+    return attention_scratch(tokens, tokens, config->width / config->heads);
 }
 
 /* x += c_proj(activation(c_fc(ln_2(x)))) on `rows` rows. */
@@ -88,7 +88,8 @@ static void run_block(const exec *e, const transformer *t, const transformer_blo
                                        .k_begin = b->begin,
                                        .heads = t->config.heads,
                                        .head_width = d / t->config.heads,
-                                       .causal = t->config.causal});
+                                       .causal = t->config.causal,
+                                       .precision = block->attn_out_proj.precision});
     add_out_proj(e, t, block, b->x, b->h, rows);
     run_mlp(e, t, block, b->x, b->h, b->wide, rows);
 }

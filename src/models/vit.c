@@ -37,6 +37,7 @@ ken_status vit_read(reader *r, const vit_config *config, const vit_names *names,
     vit *v = arena_alloc(r->memory, sizeof *v);
     if (!v)
         return error_no_memory(err, sizeof *v);
+    reader_begin_tower(r, "vision");
     v->config = *config;
     v->grid[0] = config->image_size[0] / config->patch_size;
     v->grid[1] = config->image_size[1] / config->patch_size;

@@ -1,4 +1,4 @@
-/* tensor/linear.c: packing a weight, quantising the rows, and splitting a GEMM over the pool.
+/* tensor/linear.c: quantising the rows, and splitting a GEMM over the pool.
  *
  * Work is split by panels of columns first, because each thread then reads its own part of the
  * weights once; by row tiles only when there are fewer panels than threads can share. Any split
@@ -7,8 +7,6 @@
 #include "tensor/linear.h"
 
 #include "base/checked.h"
-
-#include <string.h>
 
 /* Multiply-adds below which waking other threads costs more than it saves. */
 static const size_t min_split_macs = 256 * 1024;
@@ -20,54 +18,6 @@ enum { items_per_thread = 3 };
 static size_t ceil_div(size_t a, size_t b) {
     return (a + b - 1) / b;
 }
-
-/* ---- packing ---- */
-
-static ken_status pack_f32(linear *l, const kernels *k, const float *w, size_t ldw, arena *memory,
-                           ken_error *err) {
-    size_t columns = ceil_div(l->n, k->gemm_f32_nr) * k->gemm_f32_nr, packed_bytes;
-    if (!checked_mul3(columns, l->k, sizeof *l->packed, &packed_bytes))
-        return error_no_memory(err, SIZE_MAX);
-    l->packed = arena_alloc_raw(memory, packed_bytes);
-    if (!l->packed)
-        return error_no_memory(err, packed_bytes);
-    k->gemm_f32_pack(w, ldw, l->n, l->k, l->packed);
-    return KEN_OK;
-}
-
-static ken_status pack_s16(linear *l, const kernels *k, const float *w, size_t ldw, arena *memory,
-                           ken_error *err) {
-    size_t columns = ceil_div(l->n, k->gemm_f32_nr) * k->gemm_f32_nr, packed_bytes;
-    if (!checked_mul3(columns, s16_row(l->k), sizeof *l->packed_s16, &packed_bytes))
-        return error_no_memory(err, SIZE_MAX);
-    l->packed_s16 = arena_alloc_raw(memory, packed_bytes);
-    l->scales = arena_array(memory, columns, sizeof *l->scales);
-    if (!l->packed_s16 || !l->scales)
-        return error_no_memory(err, packed_bytes);
-    k->gemm_s16_pack(w, ldw, l->n, l->k, l->packed_s16, l->scales);
-    return KEN_OK;
-}
-
-ken_status linear_init(linear *l, const kernels *k, ken_precision precision, const float *w,
-                       size_t ldw, const float *bias, size_t n_out, size_t n_in, arena *memory,
-                       ken_error *err) {
-    *l = (linear){.precision = precision, .n = n_out, .k = n_in};
-    if (n_in > GEMM_S16_MAX_K)
-        l->precision = KEN_PRECISION_F32;
-    if (l->precision == KEN_PRECISION_S16)
-        TRY(pack_s16(l, k, w, ldw, memory, err));
-    else
-        TRY(pack_f32(l, k, w, ldw, memory, err));
-    if (bias) {
-        l->bias = arena_array(memory, n_out, sizeof(float));
-        if (!l->bias)
-            return error_no_memory(err, n_out * sizeof(float));
-        memcpy(l->bias, bias, n_out * sizeof(float));
-    }
-    return KEN_OK;
-}
-
-/* ---- running ---- */
 
 typedef struct gemm_job {
     const exec *exec;

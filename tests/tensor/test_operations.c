@@ -161,6 +161,54 @@ static void test_linear(void **state) {
     linear_of(301, 130, 33, GEMM_ADD);  /* split by both */
 }
 
+/* A blob holds no pointers and no bytes that were there before: copied elsewhere it is the same
+ * layer, and packed twice it has the same bytes. */
+static void test_linear_blob(void **state) {
+    (void)state;
+    enum { n = 37, k = 19, rows = 5 };
+    float *w = numbers(n * k, 1), *bias = numbers(n, 2), *x = numbers(rows * k, 3);
+    for (int i = 0; i < 4; i++) {
+        const kernels *best = kernels_best();
+        linear_shape shape = {i % 2 ? KEN_PRECISION_S16 : KEN_PRECISION_F32, n, k, .bias = i < 2};
+        size_t bytes = linear_blob_bytes(best, &shape);
+        char *blob = mem_alloc(bytes), *again = mem_alloc(bytes);
+        memset(blob, 0x55, bytes);
+        memset(again, 0xaa, bytes);
+        linear_pack(best, &shape, w, k, shape.bias ? bias : NULL, blob);
+        linear_pack(best, &shape, w, k, shape.bias ? bias : NULL, again);
+        assert_memory_equal(blob, again, bytes);
+        float y[2][rows * n], quantized[512];
+        exec e = {.kernels = best, .quantized = quantized};
+        for (int copy = 0; copy < 2; copy++) {
+            linear l;
+            linear_bind(&l, best, &shape, copy ? again : blob);
+            assert_true(linear_quantized_bytes(&l, rows) <= sizeof quantized);
+            linear_run(&e, &l,
+                       &(linear_args){.x = x, .ldx = k, .y = y[copy], .ldy = n, .rows = rows});
+            memset(blob, 0, bytes);
+        }
+        assert_memory_equal(y[0], y[1], sizeof y[0]);
+        mem_free(blob);
+        mem_free(again);
+    }
+    mem_free(w);
+    mem_free(bias);
+    mem_free(x);
+}
+
+static void test_linear_blob_overflow(void **state) {
+    (void)state;
+    static const size_t sizes[][2] = {
+        {SIZE_MAX, 1}, {1, SIZE_MAX}, {SIZE_MAX / 8, 8}, {1, SIZE_MAX / 4}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int precision = 0; precision < 2; precision++)
+            assert_int_equal(
+                linear_blob_bytes(kernels_best(),
+                                  &(linear_shape){precision ? KEN_PRECISION_S16 : KEN_PRECISION_F32,
+                                                  sizes[i][0], sizes[i][1], .bias = true}),
+                SIZE_MAX);
+}
+
 static void test_linear_out_of_memory(void **state) {
     (void)state;
     float *w = numbers(6, 1);
@@ -218,7 +266,8 @@ static void check_attention(const exec *e, bool first, void *context) {
     attention_args args = c->args;
     args.out = out;
     attention_run(e, &args);
-    assert_close(out, c->expected, c->floats, 1e-5, "attention");
+    assert_close(out, c->expected, c->floats, args.precision == KEN_PRECISION_F32 ? 1e-5 : 2e-4,
+                 "attention");
     if (first)
         memcpy(c->first, out, c->floats * sizeof *out);
     assert_memory_equal(out, c->first, c->floats * sizeof *out);
@@ -267,7 +316,11 @@ static void test_attention(void **state) {
                 for (size_t h = 0; h < heads; h++)
                     attend(&c.args, i, begin[s], causal ? i + 1 : begin[s + 1], h * head_width,
                            c.expected + i * d + h * head_width);
-        on_all(check_attention, &c, attention_f32_scratch(15, 15, head_width));
+        size_t scratch = attention_scratch(15, 15, head_width);
+        c.args.precision = KEN_PRECISION_F32;
+        on_all(check_attention, &c, scratch);
+        c.args.precision = KEN_PRECISION_S16;
+        on_all(check_attention, &c, scratch);
         mem_free(c.first);
         mem_free(c.expected);
     }
@@ -447,6 +500,8 @@ int main(void) {
         cmocka_unit_test(test_workspace_counts_what_it_takes),
         cmocka_unit_test(test_workspace_overflow_cannot_be_allocated),
         cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_linear_blob),
+        cmocka_unit_test(test_linear_blob_overflow),
         cmocka_unit_test(test_linear_out_of_memory),
         cmocka_unit_test(test_linear_too_deep_for_s16),
         cmocka_unit_test(test_attention),

@@ -1,6 +1,5 @@
 /* tasks/pipeline/encoder.c: the threads that turn ready items into embeddings, a batch at a time.
  */
-#include "base/sys.h"
 #include "tasks/pipeline/stages.h"
 
 #include <string.h>
@@ -71,11 +70,10 @@ void *encoder_main(void *argument) {
     int n;
     while ((n = gather(t)) > 0) {
         pthread_mutex_unlock(&s->lock);
-        double since = sys_seconds();
+        stage_time since = stage_clock();
         encode_batch(t, n);
-        double seconds = sys_seconds() - since;
+        stages_note(s, STAGE_ENCODE, since);
         pthread_mutex_lock(&s->lock);
-        s->encode_seconds += seconds;
         for (int i = 0; i < n; i++)
             t->batch_entries[i]->state = ENTRY_DONE;
         pthread_cond_signal(&s->done);

@@ -19,7 +19,7 @@ typedef struct run {
     pipeline_options options;
     stage_thread *threads; /* encoders, then feeders */
     int n_encoders, n_feeders;
-    double started, sink_seconds;
+    double started;
     uint64_t n_done, n_failed;
 } run;
 
@@ -193,6 +193,23 @@ static void make_locks(stages *s) {
     pthread_condattr_destroy(&monotonic);
 }
 
+/* ---- times ----------------------------------------------------------------------------------- */
+
+void pipeline_stats_add(pipeline_stats *to, const pipeline_stats *from) {
+    to->n_done += from->n_done;
+    to->n_failed += from->n_failed;
+    to->seconds += from->seconds;
+    for (int i = 0; i < PIPELINE_STAGES; i++)
+        stage_time_add(&to->stages[i], &from->stages[i]);
+}
+
+void stages_note(stages *s, pipeline_stage stage, stage_time since) {
+    stage_time used = stage_time_since(&since);
+    pthread_mutex_lock(&s->lock);
+    stage_time_add(&s->times[stage], &used);
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* ---- running --------------------------------------------------------------------------------- */
 
 void stages_fail(stages *s, ken_status status, const ken_error *err) {
@@ -268,9 +285,9 @@ static void drain(run *r, embed_sink *sink, void *context) {
         if (r->options.cancel && *r->options.cancel) {
             status = error_set(&err, KEN_CANCELLED, "interrupted");
         } else if (done) {
-            double since = sys_seconds();
+            stage_time since = stage_clock();
             status = sink(context, &e->item, &err);
-            r->sink_seconds += sys_seconds() - since;
+            stages_note(s, STAGE_WRITE, since);
             r->n_done++;
             r->n_failed += e->item.stage != NULL;
         }
@@ -337,14 +354,11 @@ ken_status pipeline_run(const ken_model *model, inputs *in, uint64_t first,
         status = set_up(r, err);
     if (status == KEN_OK)
         status = run_threads(r, sink, sink_context, err);
-    if (stats)
-        *stats = (pipeline_stats){.n_done = r->n_done,
-                                  .n_failed = r->n_failed,
-                                  .seconds = sys_seconds() - r->started,
-                                  .read_seconds = s->read_seconds,
-                                  .decode_seconds = s->decode_seconds,
-                                  .encode_seconds = s->encode_seconds,
-                                  .sink_seconds = r->sink_seconds};
+    if (stats) {
+        *stats = (pipeline_stats){
+            .n_done = r->n_done, .n_failed = r->n_failed, .seconds = sys_seconds() - r->started};
+        memcpy(stats->stages, s->times, sizeof s->times);
+    }
     take_down(r);
     mem_free(r);
     return status;

@@ -57,7 +57,7 @@ typedef struct stages {
     ken_status status; /* of the first failure that ends the run */
     ken_error err;
     volatile sig_atomic_t stop;
-    double read_seconds, decode_seconds, encode_seconds;
+    stage_time times[PIPELINE_STAGES];
 } stages;
 
 typedef struct stage_thread {
@@ -75,6 +75,8 @@ void *feeder_main(void *stage_thread);
 void *encoder_main(void *stage_thread);
 /* Ends the run: the first failure counts. Takes `lock`. */
 void stages_fail(stages *s, ken_status status, const ken_error *err);
+/* Adds what the calling thread has used since stage_clock. Takes `lock`. */
+void stages_note(stages *s, pipeline_stage stage, stage_time since);
 /* Copies the text into the entry, what is not UTF-8 replaced. NULL without memory. */
 const char *entry_text(entry *e, const char *text, size_t size);
 void entry_fail(entry *e, const char *stage, const char *reason, const char *detail);
