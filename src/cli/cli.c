@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "cli/cache_folder.h"
 #include "hub/resolve.h"
 
 #include <errno.h>
@@ -187,6 +188,27 @@ static ken_precision precision_named(const char *name) {
     return precision;
 }
 
+static void say_notice(void *context, bool warning, const char *text) {
+    (void)context;
+    if (warning || common.verbose)
+        cli_note("ken %s: %s", cli_command_name, text);
+}
+
+static ken_status load(const char *dir, ken_model_options *options, ken_model **out,
+                       ken_error *err) {
+    cache_folder folder;
+    ken_status status = cache_folder_find(&folder, err);
+    if (!common.no_cache && folder.dir.size) {
+        options->cache_dir = folder.dir.data;
+        options->cache_limit_bytes = folder.limit_bytes;
+    }
+    options->notice = say_notice;
+    if (status == KEN_OK)
+        status = ken_model_load(dir, options, out, err);
+    cache_folder_reset(&folder);
+    return status;
+}
+
 ken_status cli_load_model_named(const char *spec, const ken_model_options *options, ken_model **out,
                                 char **id, char **revision, ken_error *err) {
     model_location location;
@@ -196,7 +218,7 @@ ken_status cli_load_model_named(const char *spec, const ken_model_options *optio
         wanted.cpu_tier = common.cpu;
     if (common.precision)
         wanted.precision = precision_named(common.precision);
-    ken_status status = ken_model_load(location.dir, &wanted, out, err);
+    ken_status status = load(location.dir, &wanted, out, err);
     if (status == KEN_OK && id) {
         *id = location.id;
         location.id = NULL;

@@ -21,6 +21,7 @@ typedef struct common_options {
     const char *cpu;
     const char *progress; /* "auto", "always" or "never" */
     bool json, quiet, verbose;
+    bool no_cache;
 } common_options;
 extern common_options common;
 
@@ -44,6 +45,15 @@ extern common_options common;
          "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "   \
          "of at least 0.99999 to it (default s16)",                                                \
          "f32|s16",                                                                                \
+         0,                                                                                        \
+         0},                                                                                       \
+        {"no-cache",                                                                               \
+         0,                                                                                        \
+         OPTION_FLAG,                                                                              \
+         &common.no_cache,                                                                         \
+         NULL,                                                                                     \
+         "pack the weights anew, and keep nothing for the next start (see ken doctor)",            \
+         NULL,                                                                                     \
          0,                                                                                        \
          0},                                                                                       \
         {"threads",  0,                                                                            \

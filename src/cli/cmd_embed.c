@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/embed_output.h"
+#include "cli/embed_texts.h"
 #include "cli/images.h"
 #include "cli/output_check.h"
 #include "cli/progress.h"
@@ -190,8 +191,32 @@ static ken_status embed(const inputs_options *named, inputs *in, embed_outcome *
     return status;
 }
 
+static ken_status print_texts(inputs *in, uint64_t *n_failed, ken_error *err) {
+    ken_model *model;
+    TRY(cli_load_model(&(ken_model_options){.text_only = true}, &model, NULL, NULL, err));
+    ken_status status = embed_print_texts(model, in, n_failed, err);
+    ken_model_free(model);
+    return status;
+}
+
+/* Texts without an output go to standard output. */
+static int run_print(const inputs_options *named) {
+    ken_error err;
+    inputs *in;
+    uint64_t n_failed = 0;
+    cli_catch_signals();
+    if (inputs_open(named, &in, &err) != KEN_OK)
+        return cli_fail(&err);
+    ken_status status = print_texts(in, &n_failed, &err);
+    inputs_close(in);
+    return status == KEN_OK ? cli_finish(n_failed ? 1 : 0) : cli_fail(&err);
+}
+
 static int run(int n_args, char **args) {
     inputs_options named = input_options(n_args, args);
+    bool prints = !output && !dry_run && n_args == 0 && (texts.n || texts_file);
+    if (prints && !update && !shard)
+        return run_print(&named);
     if (!output && !dry_run)
         return cli_usage("no output was named: give '-o photos.parquet' or '-o photos/'");
     if (!parse_shard(&named))
@@ -233,12 +258,14 @@ const command cmd_embed = {
     .name = "embed",
     .group = "Work with photos",
     .summary = "turn images or texts into a collection of vectors",
-    .usage = "[INPUT...] -o OUT",
+    .usage = "[INPUT...] [-o OUT]",
     .details =
         "INPUT is any mix of image files, folders (searched recursively; hidden files and links "
         "that lead out are skipped), quoted globs, '-' for a list of names on standard input, "
         "webdataset .tar shards (also '{00000..00099}.tar') and tables (.parquet, .csv, .tsv, "
-        ".jsonl) with image paths or bytes. Texts come from --text and --texts.\n\n"
+        ".jsonl) with image paths or bytes. Texts come from --text and --texts; without -o their "
+        "vectors are "
+        "printed, a JSON array a line, or with --json as objects that say more.\n\n"
         "An image that cannot be read or decoded becomes a line in OUT.errors.csv and never stops "
         "the run; the exit code is 1 then. Images are decoded in sandboxed processes.\n\n"
         "A run that was interrupted, by Ctrl-C, by a full disk or by a power cut, goes on when the "
@@ -251,7 +278,8 @@ const command cmd_embed = {
         "  ken embed '{00000..00099}.tar' -o big/ --shard 3/16\n"
         "  ken embed products.csv --path-col file --id-col sku --keep price -o shop.parquet\n"
         "  ken embed photos -o photos/ --update\n"
-        "  ken embed --text 'a red dress' --text 'a shoe' -o queries.parquet\n",
+        "  ken embed --text 'a red dress' --text 'a shoe' -o queries.parquet\n"
+        "  ken embed --text 'a red dress' --model demo\n",
     .options = options,
     .run = run,
 };
