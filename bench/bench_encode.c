@@ -1,12 +1,13 @@
-/* bench/bench_encode.c: ken's side of bench/encode.py.
+/* bench/bench_encode.c: ken's side of bench/encode.py, text.py and models.py.
  *
- *     bench_encode MODEL_DIR PIXELS [PRECISION [TIER]]
+ *     bench_encode image|text MODEL_DIR INPUT [PRECISION [TIER]]
  *
- * PIXELS holds raw 8-bit pictures of the model's size. Commands come on standard input, a line
- * each, so that the process stays warm, and asleep, while a peer is measured:
+ * INPUT holds raw 8-bit pictures of the model's size, or texts as 32-bit token ids padded to the
+ * model's context length. Commands come on standard input, a line each, so that the process stays
+ * warm, and asleep, while a peer is measured:
  *
  *     run BATCH THREADS REPEATS    encodes that often; prints the seconds of each
- *     embed BATCH THREADS          prints the embeddings, an image a line
+ *     embed BATCH THREADS          prints the embeddings, an item a line
  */
 #include "base/file.h"
 #include "base/mem.h"
@@ -19,29 +20,39 @@
 typedef struct bench {
     ken_model *model;
     ken_model_info info;
-    file_map pixels;
-    int n_images;
-    float *out; /* [n_images, E] */
+    bool texts;
+    file_map input;
+    int n_items;
+    float *out; /* [n_items, E] */
     ken_pool *pool;
     ken_session *session; /* for `batch` and `threads` */
     int batch, threads;
 } bench;
 
-static ken_status bench_open(bench *b, const char *dir, const char *pixels, const char *precision,
-                             const char *tier, ken_error *err) {
-    bool s16 = precision && strcmp(precision, "s16") == 0;
-    const ken_model_options options = {.cpu_tier = tier,
-                                       .precision = s16 ? KEN_PRECISION_S16 : KEN_PRECISION_F32,
-                                       .vision_only = true};
-    TRY(ken_model_load(dir, &options, &b->model, err));
+enum { MAX_PRECISIONS = 16 };
+
+static ken_status find_precision(const char *name, ken_precision *out, ken_error *err) {
+    for (int i = 0; i < MAX_PRECISIONS; i++) {
+        *out = (ken_precision)i;
+        if (strcmp(ken_precision_name(*out), name) == 0)
+            return KEN_OK;
+    }
+    return error_set(err, KEN_BAD_ARGUMENT, "'%s' is not a precision", name);
+}
+
+static ken_status bench_open(bench *b, const char *dir, const char *input,
+                             const ken_model_options *options, ken_error *err) {
+    TRY(ken_model_load(dir, options, &b->model, err));
     ken_model_get_info(b->model, &b->info);
-    TRY(file_map_open(pixels, &b->pixels, err));
-    size_t image_bytes = (size_t)b->info.image_size[0] * (size_t)b->info.image_size[1] * 3;
-    b->n_images = (int)(b->pixels.size / image_bytes);
-    if (b->n_images == 0)
-        return error_set(err, KEN_BAD_FORMAT, "'%s' holds no picture of %zu bytes", pixels,
-                         image_bytes);
-    b->out = mem_zalloc((size_t)b->n_images * (size_t)b->info.embedding_width, sizeof *b->out);
+    TRY(file_map_open(input, &b->input, err));
+    b->texts = options->text_only;
+    const int *size = b->info.image_size;
+    size_t item_bytes = b->texts ? (size_t)b->info.context_length * sizeof(int32_t)
+                                 : (size_t)size[0] * (size_t)size[1] * 3;
+    b->n_items = (int)(b->input.size / item_bytes);
+    if (b->n_items == 0)
+        return error_set(err, KEN_BAD_FORMAT, "'%s' holds no item of %zu bytes", input, item_bytes);
+    b->out = mem_zalloc((size_t)b->n_items * (size_t)b->info.embedding_width, sizeof *b->out);
     return b->out ? KEN_OK : error_no_memory(err, sizeof *b->out);
 }
 
@@ -49,15 +60,15 @@ static void bench_close(bench *b) {
     ken_session_free(b->session);
     ken_pool_free(b->pool);
     mem_free(b->out);
-    file_map_close(&b->pixels);
+    file_map_close(&b->input);
     ken_model_free(b->model);
 }
 
 /* A session for this batch and number of threads, kept until they change. */
 static ken_status prepare(bench *b, int batch, int threads, ken_error *err) {
-    if (batch < 1 || batch > b->n_images || threads < 1)
-        return error_set(err, KEN_BAD_ARGUMENT, "batch %d on %d threads, expected 1 to %d images",
-                         batch, threads, b->n_images);
+    if (batch < 1 || batch > b->n_items || threads < 1)
+        return error_set(err, KEN_BAD_ARGUMENT, "batch %d on %d threads, expected 1 to %d items",
+                         batch, threads, b->n_items);
     if (b->session && b->batch == batch && b->threads == threads)
         return KEN_OK;
     ken_session_free(b->session);
@@ -71,11 +82,18 @@ static ken_status prepare(bench *b, int batch, int threads, ken_error *err) {
                            &b->session, err);
 }
 
+static ken_status encode(bench *b, int batch, ken_error *err) {
+    if (b->texts)
+        return ken_session_encode_tokens(b->session, (const int32_t *)(const void *)b->input.data,
+                                         batch, b->out, err);
+    return ken_session_encode_pixels(b->session, b->input.data, batch, b->out, err);
+}
+
 static ken_status run(bench *b, int batch, int threads, int repeats, ken_error *err) {
     TRY(prepare(b, batch, threads, err));
     for (int i = 0; i < repeats; i++) {
         double start = sys_seconds();
-        TRY(ken_session_encode_pixels(b->session, b->pixels.data, batch, b->out, err));
+        TRY(encode(b, batch, err));
         printf("%.9f%c", sys_seconds() - start, i + 1 < repeats ? ' ' : '\n');
     }
     return KEN_OK;
@@ -83,7 +101,7 @@ static ken_status run(bench *b, int batch, int threads, int repeats, ken_error *
 
 static ken_status embed(bench *b, int batch, int threads, ken_error *err) {
     TRY(prepare(b, batch, threads, err));
-    TRY(ken_session_encode_pixels(b->session, b->pixels.data, batch, b->out, err));
+    TRY(encode(b, batch, err));
     int width = b->info.embedding_width;
     for (int i = 0; i < batch * width; i++)
         printf("%.9g%c", (double)b->out[i], (i + 1) % width ? ' ' : '\n');
@@ -107,17 +125,24 @@ static ken_status serve(bench *b, ken_error *err) {
     return KEN_OK;
 }
 
+static ken_status bench_main(bench *b, int argc, char **argv, ken_error *err) {
+    bool texts = strcmp(argv[1], "text") == 0;
+    ken_model_options options = {
+        .cpu_tier = argc > 5 ? argv[5] : NULL, .vision_only = !texts, .text_only = texts};
+    if (argc > 4)
+        TRY(find_precision(argv[4], &options.precision, err));
+    TRY(bench_open(b, argv[2], argv[3], &options, err));
+    return serve(b, err);
+}
+
 int main(int argc, char **argv) {
-    if (argc < 3 || argc > 5) {
-        fprintf(stderr, "usage: bench_encode MODEL_DIR PIXELS [PRECISION [TIER]]\n");
+    if (argc < 4 || argc > 6 || (strcmp(argv[1], "image") != 0 && strcmp(argv[1], "text") != 0)) {
+        fprintf(stderr, "usage: bench_encode image|text MODEL_DIR INPUT [PRECISION [TIER]]\n");
         return 2;
     }
     ken_error err;
     bench b = {0};
-    ken_status status = bench_open(&b, argv[1], argv[2], argc > 3 ? argv[3] : NULL,
-                                   argc > 4 ? argv[4] : NULL, &err);
-    if (status == KEN_OK)
-        status = serve(&b, &err);
+    ken_status status = bench_main(&b, argc, argv, &err);
     bench_close(&b);
     if (status != KEN_OK)
         fprintf(stderr, "bench_encode: %s\n", err.message);

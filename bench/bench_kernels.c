@@ -1,15 +1,17 @@
 /* bench/bench_kernels.c: speed of every kernel on every tier that runs here.
  *
- *     bench_kernels [TIER [KERNEL]]
+ *     bench_kernels [--json] [TIER [KERNEL]]
  *
- * Each sample stands between two probes of the core: a loop of independent fused multiply-adds of
- * the tier's width, and a loop of no-operations. The ratio of a product to the first says how good
- * the kernel is on whatever machine and at whatever clock this is. The second finds what the first
- * cannot see: another thread of the same core, perhaps of a virtual machine that is not ours, takes
- * slots of the front end and of the load units long before it takes multiply-adds. A sample is
- * quiet when both probes on both sides reach 95 % of the best seen and nothing else ran on this
- * CPU. Prints the median of the quiet samples and of all samples, in thread CPU time. */
+ * Each sample stands between two probes of the core (core_probe.h): a loop of the instructions that
+ * the product is made of, and a loop of no-operations. The ratio of a product to the first says how
+ * good the kernel is on whatever machine and at whatever clock this is. The second finds what the
+ * first cannot see: another thread of the same core, perhaps of a virtual machine that is not ours,
+ * takes slots of the front end and of the load units long before it takes multiply-adds. A sample
+ * is quiet when both probes on both sides reach 95 % of the best seen and nothing else ran on this
+ * CPU. Prints the median of the quiet samples and of all samples, in thread CPU time, and their
+ * shares of the best peak seen; with --json an object a line. */
 #include "base/mem.h"
+#include "core_probe.h"
 #include "kernels/kernels.h"
 
 #include <stdio.h>
@@ -23,13 +25,12 @@ enum {
     MAX_SAMPLES = 60,
     WANTED_SAMPLES = 9, /* quiet ones */
     FIRST_PROBES = 300,
-    PEAK_ROUNDS = 300000,
-    ISSUE_ROUNDS = 100000,
 };
 
 /* Operands of all kernels; each is as large as the largest shape needs. */
 static float *in, *weights, *packed, *out;
 static float scales[4096];
+static int32_t zeros[4096];
 
 /* m, n, k as in a product; the other kernels read them as their own sizes, see the run functions.
  */
@@ -82,20 +83,57 @@ static void run_gemm_s16(const kernels *k, const shape *s) {
                                  .k = s->k,
                                  .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
 }
-static void run_attention_f32(const kernels *k, const shape *s) {
+static void run_quantize_rows_u8(const kernels *k, const shape *s) {
+    k->quantize_rows_u8(&(quantize_rows_u8_args){.x = in,
+                                                 .ldx = s->n,
+                                                 .q = (uint8_t *)out,
+                                                 .ldq = s->n,
+                                                 .scales = scales,
+                                                 .zeros = zeros,
+                                                 .rows = s->m,
+                                                 .width = s->n});
+}
+static void run_gemm_s8_pack(const kernels *k, const shape *s) {
+    k->gemm_s8_pack(weights, s->k, s->n, s->k, (int8_t *)packed, scales, zeros);
+}
+static void run_gemm_u8s8(const kernels *k, const shape *s) {
+    k->gemm_u8s8(&(gemm_u8s8_args){.a = (const uint8_t *)in,
+                                   .lda = u8_row(s->k),
+                                   .a_scales = scales,
+                                   .a_zeros = zeros,
+                                   .b = (const int8_t *)packed,
+                                   .b_scales = scales,
+                                   .b_sums = zeros,
+                                   .bias = weights,
+                                   .c = out,
+                                   .ldc = s->n,
+                                   .m = s->m,
+                                   .n = s->n,
+                                   .k = s->k,
+                                   .epilogue = s->n == 3072 ? GEMM_QUICK_GELU : GEMM_STORE});
+}
+static attention_f32_args head(const shape *s) {
     size_t ld = 3 * 768;
-    k->attention_f32(&(attention_f32_args){.q = in,
-                                           .k = in + 64,
-                                           .v = in + 128,
-                                           .out = out,
-                                           .ldq = ld,
-                                           .ldk = ld,
-                                           .ldv = ld,
-                                           .ldo = 768,
-                                           .n_queries = s->m,
-                                           .n_keys = s->n,
-                                           .head_width = s->k,
-                                           .scratch = packed});
+    return (attention_f32_args){.q = in,
+                                .k = in + 64,
+                                .v = in + 128,
+                                .out = out,
+                                .ldq = ld,
+                                .ldk = ld,
+                                .ldv = ld,
+                                .ldo = 768,
+                                .n_queries = s->m,
+                                .n_keys = s->n,
+                                .head_width = s->k,
+                                .scratch = packed};
+}
+static void run_attention_f32(const kernels *k, const shape *s) {
+    attention_f32_args args = head(s);
+    k->attention_f32(&args);
+}
+static void run_attention_s16(const kernels *k, const shape *s) {
+    attention_f32_args args = head(s);
+    k->attention_s16(&args);
 }
 static void run_layer_norm_f32(const kernels *k, const shape *s) {
     k->layer_norm_f32(&(layer_norm_f32_args){.x = in,
@@ -200,11 +238,14 @@ static const struct {
 };
 
 #define GEMM(m, n, k)                                                                              \
-    {"gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s"}, {                                    \
-        "gemm_s16", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"                                       \
+    {"gemm_f32", m, n, k, 2e-9 * (m) * (n) * (k), "GFLOP/s"},                                      \
+        {"gemm_s16", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"}, {                                  \
+        "gemm_u8s8", m, n, k, 2e-9 * (m) * (n) * (k), "GOP/s"                                      \
     }
 #define HEAD(t, k)                                                                                 \
-    { "attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s" }
+    {"attention_f32", t, t, k, 4e-9 * (t) * (t) * (k), "GFLOP/s"}, {                               \
+        "attention_s16", t, t, k, 4e-9 * (t) * (t) * (k), "GOP/s"                                  \
+    }
 static const shape shapes[] = {
     GEMM(800, 768, 768),
     GEMM(800, 2304, 768),
@@ -222,6 +263,9 @@ static const shape shapes[] = {
     {"gemm_s16_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
     {"quantize_rows_s16", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
     {"quantize_rows_s16", 50, 3072, 0, 1e-9 * 50 * 3072 * 4, "GB/s"},
+    {"gemm_s8_pack", 1, 768, 768, 1e-9 * 768 * 768 * 4, "GB/s"},
+    {"quantize_rows_u8", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
+    {"quantize_rows_u8", 50, 3072, 0, 1e-9 * 50 * 3072 * 4, "GB/s"},
     {"layer_norm_f32", 50, 768, 0, 1e-9 * 50 * 768 * 4, "GB/s"},
     {"softmax_f32", 1, 577, 0, 1e-9 * 577, "G/s"},
     {"quick_gelu_f32", 1, 3072, 0, 1e-9 * 3072, "G/s"},
@@ -246,63 +290,6 @@ static double seconds(clockid_t clock) {
     struct timespec t;
     clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* What the core gives at the moment, in 10^9 a second by the wall clock: no probe looks faster than
- * it was. */
-typedef struct probe {
-    double peak;  /* floating-point operations in fused multiply-adds; 0 where we have no loop */
-    double issue; /* instructions */
-} probe;
-
-/* Twelve chains of fused multiply-adds. */
-#if defined(__x86_64__)
-#define FMA(r, i) "vfmadd231ps %%" r "14, %%" r "15, %%" r #i "\n\t"
-#define FMA_LOOP(r)                                                                                \
-    __asm__ volatile("1:\n\t" FMA(r, 0) FMA(r, 1) FMA(r, 2) FMA(r, 3) FMA(r, 4) FMA(r, 5)          \
-                         FMA(r, 6) FMA(r, 7) FMA(r, 8) FMA(r, 9) FMA(r, 10)                        \
-                             FMA(r, 11) "dec %0\n\tjnz 1b\n\tvzeroupper"                           \
-                     : "+r"(rounds)                                                                \
-                     :                                                                             \
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",     \
-                       "xmm9", "xmm10", "xmm11", "xmm14", "xmm15", "cc")
-static double probe_peak(const char *tier) {
-    long rounds = PEAK_ROUNDS;
-    double begin = seconds(CLOCK_MONOTONIC), lanes = 0;
-    if (strncmp(tier, "avx512", 6) == 0) {
-        FMA_LOOP("zmm");
-        lanes = 16;
-    } else if (kernels_find("avx2", NULL)) {
-        FMA_LOOP("ymm");
-        lanes = 8;
-    }
-    return 24e-9 * lanes * PEAK_ROUNDS / (seconds(CLOCK_MONOTONIC) - begin);
-}
-#else
-static double probe_peak(const char *tier) {
-    (void)tier;
-    return 0;
-}
-#endif
-
-static probe probe_core(const char *tier) {
-    double peak = probe_peak(tier), begin = seconds(CLOCK_MONOTONIC);
-    for (int i = 0; i < ISSUE_ROUNDS; i++)
-        __asm__ volatile("nop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\t");
-    return (probe){peak, 10e-9 * ISSUE_ROUNDS / (seconds(CLOCK_MONOTONIC) - begin)};
-}
-
-static double less_of(double a, double b) {
-    return a < b ? a : b;
-}
-static double more_of(double a, double b) {
-    return a > b ? a : b;
-}
-static probe worse(probe a, probe b) {
-    return (probe){less_of(a.peak, b.peak), less_of(a.issue, b.issue)};
-}
-static probe better(probe a, probe b) {
-    return (probe){more_of(a.peak, b.peak), more_of(a.issue, b.issue)};
 }
 
 typedef struct sample {
@@ -339,33 +326,69 @@ static double median_rate(sample *samples, size_t n) {
     return samples[n / 2].rate;
 }
 
-static void print_rate(const char *what, double rate, const shape *s, double peak) {
+static arithmetic arithmetic_of(const char *kernel) {
+    if (strcmp(kernel, "gemm_u8s8") == 0)
+        return ARITHMETIC_U8;
+    return strstr(kernel, "_s16") ? ARITHMETIC_S16 : ARITHMETIC_F32;
+}
+
+/* What was found for one kernel and shape. */
+typedef struct finding {
+    const char *tier;
+    const shape *shape;
+    double quiet, all; /* medians; quiet is 0 when no sample was */
+    double peak;       /* 0 where the rate is none of multiply-adds, or there is no loop */
+    size_t n_quiet, n;
+} finding;
+
+static void print_rate(const char *what, double rate, double peak) {
     printf("  %s %8.2f", what, rate);
-    if (peak > 0 && strstr(s->unit, "OP/s"))
+    if (peak > 0)
         printf(" (%2.0f %%)", 100 * rate / peak);
 }
 
-static void print_samples(const kernels *k, const shape *s, sample *samples, size_t n,
-                          const probe *best) {
-    printf("%-12s %-22s %4zu x %4zu x %4zu", k->tier, s->kernel, s->m, s->n, s->k);
-    size_t n_quiet = quiet_first(samples, n, best);
-    if (n_quiet)
-        print_rate("quiet", median_rate(samples, n_quiet), s, best->peak);
+static void print_line(const finding *f) {
+    const shape *s = f->shape;
+    printf("%-12s %-22s %4zu x %4zu x %4zu", f->tier, s->kernel, s->m, s->n, s->k);
+    if (f->n_quiet)
+        print_rate("quiet", f->quiet, f->peak);
     else
         printf("  never quiet");
-    print_rate("all", median_rate(samples, n), s, best->peak);
-    printf(" %s, %zu of %zu samples quiet\n", s->unit, n_quiet, n);
-    fflush(stdout);
+    print_rate("all", f->all, f->peak);
+    printf(" %s, %zu of %zu samples quiet\n", s->unit, f->n_quiet, f->n);
 }
 
-static void measure(const kernels *k, const shape *s, void (*run)(const kernels *, const shape *),
-                    probe *best) {
+/* Rates in the unit named, shares of the peak; 0 where there is none. */
+static void print_json(const finding *f) {
+    const shape *s = f->shape;
+    double scale = f->peak > 0 ? 1 / f->peak : 0;
+    printf("{\"tier\": \"%s\", \"kernel\": \"%s\", \"m\": %zu, \"n\": %zu, \"k\": %zu, "
+           "\"unit\": \"%s\", \"quiet\": %.2f, \"all\": %.2f, \"peak\": %.2f, "
+           "\"quiet_share\": %.4f, \"all_share\": %.4f, \"quiet_samples\": %zu, "
+           "\"samples\": %zu}\n",
+           f->tier, s->kernel, s->m, s->n, s->k, s->unit, f->quiet, f->all, f->peak,
+           f->quiet * scale, f->all * scale, f->n_quiet, f->n);
+}
+
+static finding summarize(const char *tier, const shape *s, sample *samples, size_t n,
+                         const probe *best) {
+    finding f = {.tier = tier, .shape = s, .n = n};
+    f.peak = strstr(s->unit, "OP/s") ? best->peak : 0;
+    f.n_quiet = quiet_first(samples, n, best);
+    f.quiet = f.n_quiet ? median_rate(samples, f.n_quiet) : 0;
+    f.all = median_rate(samples, n);
+    return f;
+}
+
+static finding measure(const kernels *k, const shape *s,
+                       void (*run)(const kernels *, const shape *), probe *best) {
     sample samples[MAX_SAMPLES];
+    arithmetic what = arithmetic_of(s->kernel);
     double begin = seconds(CLOCK_THREAD_CPUTIME_ID);
     run(k, s);
     double once = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
     size_t calls = once < 2e-3 ? (size_t)(2e-3 / (once + 1e-8)) + 1 : 1, n = 0;
-    probe before = probe_core(k->tier);
+    probe before = probe_core(k->tier, what);
     for (size_t n_quiet = 0; n < MAX_SAMPLES && n_quiet < WANTED_SAMPLES; n++) {
         double wall = seconds(CLOCK_MONOTONIC);
         begin = seconds(CLOCK_THREAD_CPUTIME_ID);
@@ -373,27 +396,36 @@ static void measure(const kernels *k, const shape *s, void (*run)(const kernels 
             run(k, s);
         double cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
         wall = seconds(CLOCK_MONOTONIC) - wall;
-        probe after = probe_core(k->tier);
-        samples[n] = (sample){s->work * (double)calls / cpu, cpu / wall, worse(before, after)};
-        *best = better(*best, after);
+        probe after = probe_core(k->tier, what);
+        samples[n] =
+            (sample){s->work * (double)calls / cpu, cpu / wall, worse_probe(before, after)};
+        *best = better_probe(*best, after);
         n_quiet += is_quiet(&samples[n], best);
         before = after;
     }
-    print_samples(k, s, samples, n, best);
+    return summarize(k->tier, s, samples, n, best);
 }
 
-static void measure_tier(const kernels *k, const char *kernel) {
-    probe best = {0};
-    for (size_t i = 0; i < FIRST_PROBES; i++)
-        best = better(best, probe_core(k->tier));
-    if (best.peak > 0)
-        printf("%-12s peak of fused multiply-adds %.1f GFLOP/s\n", k->tier, best.peak);
+typedef void print_fn(const finding *f);
+
+static void measure_tier(const kernels *k, const char *kernel, print_fn *print) {
+    probe best[N_ARITHMETICS] = {{0}};
+    for (arithmetic what = 0; what < N_ARITHMETICS; what++)
+        for (size_t i = 0; i < FIRST_PROBES; i++)
+            best[what] = better_probe(best[what], probe_core(k->tier, what));
+    if (print == print_line)
+        printf("%-12s peaks in 10^9 operations a second: f32 %.1f, s16 %.1f, u8 %.1f\n", k->tier,
+               best[ARITHMETIC_F32].peak, best[ARITHMETIC_S16].peak, best[ARITHMETIC_U8].peak);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         if (kernel && strcmp(kernel, shapes[i].kernel) != 0)
             continue;
         for (size_t r = 0; r < sizeof runs / sizeof *runs; r++)
-            if (strcmp(runs[r].name, shapes[i].kernel) == 0)
-                measure(k, &shapes[i], runs[r].run, &best);
+            if (strcmp(runs[r].name, shapes[i].kernel) == 0) {
+                finding f =
+                    measure(k, &shapes[i], runs[r].run, &best[arithmetic_of(shapes[i].kernel)]);
+                print(&f);
+            }
+        fflush(stdout);
     }
 }
 
@@ -413,6 +445,11 @@ static float *new_buffer(void) {
 }
 
 int main(int argc, char **argv) {
+    print_fn *print = print_line;
+    if (argc > 1 && strcmp(argv[1], "--json") == 0) {
+        print = print_json;
+        argc--, argv++;
+    }
     const char *only_tier = argc > 1 ? argv[1] : NULL, *kernel = argc > 2 ? argv[2] : NULL;
     in = new_buffer();
     weights = new_buffer();
@@ -424,9 +461,9 @@ int main(int argc, char **argv) {
         if (only_tier && strcmp(only_tier, name) != 0)
             continue;
         if (k)
-            measure_tier(k, kernel);
+            measure_tier(k, kernel, print);
         else
-            printf("%-12s does not run here: %s\n", name, reason);
+            fprintf(stderr, "%-12s does not run here: %s\n", name, reason);
     }
     return 0;
 }

@@ -7,3 +7,10 @@ endfunction()
 
 ken_bench(encode ken_models)
 ken_bench(kernels ken_kernels)
+target_sources(bench_kernels PRIVATE ${CMAKE_SOURCE_DIR}/bench/core_probe.c)
+ken_bench(pictures ken_image)
+
+# What `./dev lint perf` counts instructions of.
+add_executable(count_kernels ${CMAKE_SOURCE_DIR}/bench/count_kernels.c)
+target_link_libraries(count_kernels PRIVATE ken_kernels)
+set_target_properties(count_kernels PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

@@ -5,8 +5,8 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 
-foreach(module jansson libcrypto libxxhash libturbojpeg spng libwebp libutf8proc libpcre2-8
-               libarchive yaml-0.1 libseccomp)
+foreach(module jansson libcrypto libxxhash libjpeg spng libwebp libutf8proc libpcre2-8
+               libarchive yaml-0.1 libseccomp liblbfgs)
   string(REGEX REPLACE "[^a-z0-9]" "_" target ${module})
   pkg_check_modules(${target} REQUIRED IMPORTED_TARGET ${module})
 endforeach()

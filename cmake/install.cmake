@@ -3,7 +3,7 @@ set(KEN_LIBRARY_FOLDERS ken_models ken_image ken_text ken_formats ken_tensor ken
 # Linked by name: going through their own pkg-config files would ask for the development packages of
 # everything that they link in turn.
 set(KEN_LIBRARY_LIBS
-  "-ljansson -lcrypto -lxxhash -lturbojpeg -lspng -lwebp -lutf8proc -lpcre2-8 -larchive -lyaml -lz")
+  "-ljansson -lcrypto -lxxhash -ljpeg -lspng -lwebp -lutf8proc -lpcre2-8 -larchive -lyaml -lz")
 
 foreach(target ${KEN_LIBRARY_FOLDERS} ken)
   if(NOT TARGET ${target})
@@ -30,14 +30,14 @@ add_library(ken_shared SHARED ${KEN_OBJECT})
 set_target_properties(ken_shared PROPERTIES OUTPUT_NAME ken LINKER_LANGUAGE C
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 target_link_libraries(ken_shared PRIVATE ken_flags Threads::Threads PkgConfig::jansson
-  PkgConfig::libcrypto PkgConfig::libxxhash PkgConfig::libturbojpeg PkgConfig::spng
+  PkgConfig::libcrypto PkgConfig::libxxhash PkgConfig::libjpeg PkgConfig::spng
   PkgConfig::libwebp PkgConfig::libutf8proc PkgConfig::libpcre2_8 PkgConfig::libarchive
   PkgConfig::yaml_0_1 ZLIB::ZLIB)
 
 configure_file(cmake/ken.pc.in ${CMAKE_BINARY_DIR}/ken.pc @ONLY)
 
 # Manual pages and completion come from the program's own option tables.
-set(KEN_COMMANDS embed export classify tokenize preprocess verify bench doctor help completion)
+set(KEN_COMMANDS embed export classify calibrate probe tokenize preprocess verify bench doctor help completion)
 set(pages ${CMAKE_BINARY_DIR}/man/ken.1)
 set(page_commands COMMAND ken help --man ken > ${CMAKE_BINARY_DIR}/man/ken.1)
 foreach(command ${KEN_COMMANDS})

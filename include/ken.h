@@ -97,30 +97,39 @@ KEN_API int ken_pool_threads(const ken_pool *pool); /* NULL counts as 1 */
 /* ---- models ---------------------------------------------------------------------------------- */
 
 /* The arithmetic of the linear layers and convolutions. S16 takes half of the memory and about half
- * of the time: activations and weights become 16-bit integers whose sums are exact. Its embeddings
- * have a cosine of at least 0.99999 to those of F32. */
+ * of the time of F32: activations and weights become 16-bit integers whose sums are exact. Its
+ * embeddings have a cosine of at least 0.99999 to those of F32. */
 typedef enum ken_precision {
-    KEN_PRECISION_F32 = 0,
-    KEN_PRECISION_S16 = 1,
-    KEN_PRECISION_INT8 = 2, /* not yet */
+    KEN_PRECISION_DEFAULT = 0, /* S16 */
+    KEN_PRECISION_F32 = 1,
+    KEN_PRECISION_S16 = 2,
+    KEN_PRECISION_INT8 = 3,
 } ken_precision;
 /* "f32", "s16", "int8". Never NULL. */
 KEN_API const char *ken_precision_name(ken_precision precision);
 
 typedef struct ken_model ken_model;
 
+/* Something that happened and stopped nothing: a line without its end. `warning` is true when a
+ * person should know, such as a damaged file in the cache; else it is a detail. */
+typedef void ken_notice_fn(void *context, bool warning, const char *text);
+
 typedef struct ken_model_options {
-    const char *cpu_tier;    /* NULL: the best that runs here; else "scalar", "avx2", ... */
-    ken_precision precision; /* KEN_PRECISION_F32 or KEN_PRECISION_S16 */
-    bool vision_only;        /* do not load the text tower */
-    bool text_only;          /* do not load the image tower */
+    const char *cpu_tier; /* NULL: the best that runs here; else "scalar", "avx2", ... */
+    ken_precision precision;
+    bool vision_only;           /* do not load the text tower */
+    bool text_only;             /* do not load the image tower */
+    const char *cache_dir;      /* NULL: no cache; else packed weights are kept there */
+    uint64_t cache_limit_bytes; /* 0: 8 GiB, or a tenth of what the file system has free */
+    ken_notice_fn *notice;      /* may be NULL */
+    void *notice_context;
 } ken_model_options;
 
 typedef struct ken_model_info {
     const char *id;           /* the directory's name */
     const char *architecture; /* "clip", "siglip", "open_clip" */
     const char *cpu_tier;     /* of the kernels in use */
-    ken_precision precision;
+    ken_precision precision;  /* never DEFAULT */
     const char *weights_file; /* path of the (first) weights file */
     int embedding_width;      /* E */
     int image_size[2];        /* height, width in pixels that the image tower takes */

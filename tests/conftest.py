@@ -45,12 +45,19 @@ class Result:
         return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
+@pytest.fixture(scope="session")
+def cache_home(tmp_path_factory):
+    """XDG_CACHE_HOME of the tests: one for all, as a user has it."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def run(ken, tmp_path):
+def run(ken, tmp_path, cache_home):
     """run("embed", "-o", "x.parquet", ...) -> Result; works in tmp_path, with a clean environment."""
 
     def call(*args, cwd=None, stdin=None, timeout=120, env=None):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8",
+                       "XDG_CACHE_HOME": str(cache_home)}
         environment.update(env or {})
         process = subprocess.run([ken, *(a if isinstance(a, bytes) else str(a) for a in args)], cwd=cwd or tmp_path,
                                  input=stdin, capture_output=True, text=True,

@@ -53,7 +53,7 @@ check_layers() {
 check_headers() {
     local flags
     flags="-std=c11 -D_GNU_SOURCE -DKEN_VERSION=\"0\" -Iinclude -Isrc -Ibuild/deps/duckdb -Wall -Wextra -Werror -fsyntax-only"
-    flags="$flags $(pkg-config --cflags vips libspng libturbojpeg jansson 2>/dev/null || pkg-config --cflags jansson)"
+    flags="$flags $(pkg-config --cflags vips libspng libjpeg jansson 2>/dev/null || pkg-config --cflags jansson)"
     files 'include/*.h' 'src/*.h' | grep -vE '^src/kernels/(body|vec)/' |
         xargs -P "$(nproc)" -I{} sh -c "gcc $flags -x c {} 2>&1 || echo '{} does not compile alone'"
 }

@@ -12,9 +12,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static int64_t nanoseconds(struct timespec t) {
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static file_identity identity_of(const struct stat *info) {
+    return (file_identity){.device = info->st_dev,
+                           .inode = info->st_ino,
+                           .size_bytes = (uint64_t)info->st_size,
+                           .mtime_ns = nanoseconds(info->st_mtim),
+                           .ctime_ns = nanoseconds(info->st_ctim)};
+}
+
+bool file_identify(const char *path, file_identity *out) {
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return false;
+    *out = identity_of(&info);
+    return true;
+}
+
+bool file_identity_same(const file_identity *a, const file_identity *b) {
+    return a->device == b->device && a->inode == b->inode && a->size_bytes == b->size_bytes &&
+           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
 /* O_NONBLOCK keeps open() from waiting for a FIFO's other end; it has no effect on regular files.
  */
-static ken_status open_regular(const char *path, int *fd, size_t *size, ken_error *err) {
+static ken_status open_regular(const char *path, int *fd, file_identity *identity, ken_error *err) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0)
         return error_errno(err, errno, "could not open '%s'", path);
@@ -28,15 +53,15 @@ static ken_status open_regular(const char *path, int *fd, size_t *size, ken_erro
         close(*fd);
         return error_set(err, KEN_UNSUPPORTED, "'%s' is not a regular file", path);
     }
-    *size = (size_t)info.st_size;
+    *identity = identity_of(&info);
     return KEN_OK;
 }
 
 ken_status file_map_open(const char *path, file_map *out, ken_error *err) {
     *out = (file_map){.data = (const uint8_t *)"", .size = 0};
     int fd;
-    size_t size = 0;
-    TRY(open_regular(path, &fd, &size, err));
+    TRY(open_regular(path, &fd, &out->identity, err));
+    size_t size = out->identity.size_bytes;
     if (size == 0) {
         close(fd);
         return KEN_OK;
@@ -46,7 +71,8 @@ ken_status file_map_open(const char *path, file_map *out, ken_error *err) {
     close(fd);
     if (data == MAP_FAILED)
         return error_errno(err, reason, "could not map '%s'", path);
-    *out = (file_map){.data = data, .size = size};
+    out->data = data;
+    out->size = size;
     return KEN_OK;
 }
 
@@ -54,6 +80,14 @@ void file_map_close(file_map *map) {
     if (map->size)
         munmap((void *)(uintptr_t)map->data, map->size);
     *map = (file_map){.data = (const uint8_t *)"", .size = 0};
+}
+
+void file_map_release(const void *data, size_t size) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + size) / page * page;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 static ken_status read_fd(int fd, size_t size_hint, const char *path, buf *out, ken_error *err) {
@@ -83,8 +117,9 @@ static ken_status read_fd(int fd, size_t size_hint, const char *path, buf *out, 
 
 ken_status file_read(const char *path, buf *out, ken_error *err) {
     int fd;
-    size_t size = 0;
-    TRY(open_regular(path, &fd, &size, err));
+    file_identity identity = {0};
+    TRY(open_regular(path, &fd, &identity, err));
+    size_t size = identity.size_bytes;
     ken_status status;
     if (size > out->max_bytes - out->size)
         status = error_set(err, KEN_TOO_LARGE, "'%s' is %zu bytes, the limit is %zu", path, size,

@@ -4,15 +4,29 @@
 
 #include "base/buf.h"
 
+/* Which file it is, and which state of it: a file whose bytes change gets another identity, unless
+ * that happens within the clock's grain. */
+typedef struct file_identity {
+    uint64_t device, inode, size_bytes;
+    int64_t mtime_ns, ctime_ns; /* since 1970 */
+} file_identity;
+
 /* A whole regular file, mapped read-only. An empty file has data == "" and size 0. */
 typedef struct file_map {
     const uint8_t *data;
     size_t size;
+    file_identity identity; /* when it was opened */
 } file_map;
 
 /* Refuses anything but a regular file. */
 KEN_MUST_CHECK ken_status file_map_open(const char *path, file_map *out, ken_error *err);
 void file_map_close(file_map *map);
+/* Gives the memory of these mapped bytes back; they are read again when they are needed. */
+void file_map_release(const void *data, size_t size);
+
+/* False when there is no such file. */
+bool file_identify(const char *path, file_identity *out);
+bool file_identity_same(const file_identity *a, const file_identity *b);
 
 /* Appends the whole of a regular file to `out`; KEN_TOO_LARGE past out's ceiling. Never blocks on a
  * FIFO or device: those are refused. */

@@ -56,24 +56,12 @@ static results_format text_format(const char *name) {
     return RESULTS_TABLE;
 }
 
-/* Text for people: names may come from a stranger's file, so control characters are shown. */
-static void print_lines(buf *text) {
-    for (char *line = text->data; line && *line;) {
-        char *end = strchr(line, '\n');
-        if (end)
-            *end = '\0';
-        cli_print_escaped(stdout, line);
-        fputc('\n', stdout);
-        line = end ? end + 1 : NULL;
-    }
-}
-
 /* To a file, or to standard output when there is no path. */
 static ken_status write_text(buf *text, const char *path, bool for_people, ken_error *err) {
     if (path)
         return file_write_atomic(path, text->data ? text->data : "", text->size, err);
     if (for_people)
-        print_lines(text);
+        cli_print_lines(stdout, text);
     else
         fwrite(text->data, 1, text->size, stdout);
     return KEN_OK;
@@ -215,12 +203,8 @@ static ken_status warn_of_labels(const evaluation *e, ken_error *err) {
     buf text;
     buf_init(&text, max_text_bytes);
     ken_status status = evaluation_put_warnings(e, &text, err);
-    for (char *line = text.data; status == KEN_OK && line && *line;) {
-        char *end = strchr(line, '\n');
-        *end = '\0';
-        cli_note("ken classify: %s", line);
-        line = end + 1;
-    }
+    if (status == KEN_OK)
+        cli_note_lines(&text);
     buf_free(&text);
     return status;
 }

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "cli/cache_folder.h"
 #include "hub/resolve.h"
 
 #include <errno.h>
@@ -89,6 +90,27 @@ void cli_note(const char *format, ...) {
     va_end(args);
     cli_print_escaped(stderr, text);
     fputc('\n', stderr);
+}
+
+/* Cuts the line off that begins at *next, which becomes where the one behind it begins. */
+static char *cut_line(char **next) {
+    char *line = *next, *end = strchr(line, '\n');
+    if (end)
+        *end = '\0';
+    *next = end ? end + 1 : line + strlen(line);
+    return line;
+}
+
+void cli_note_lines(buf *text) {
+    for (char *next = text->data; next && *next;)
+        cli_note("ken %s: %s", cli_command_name, cut_line(&next));
+}
+
+void cli_print_lines(FILE *to, buf *text) {
+    for (char *next = text->data; next && *next;) {
+        cli_print_escaped(to, cut_line(&next));
+        fputc('\n', to);
+    }
 }
 
 int cli_finish(int exit_code) {
@@ -179,6 +201,35 @@ static ken_status resolve(const char *spec, model_location *out, ken_error *err)
     return status;
 }
 
+/* `name` is one of the option's choices. */
+static ken_precision precision_named(const char *name) {
+    ken_precision precision = KEN_PRECISION_F32;
+    while (strcmp(ken_precision_name(precision), name) != 0)
+        precision++;
+    return precision;
+}
+
+static void say_notice(void *context, bool warning, const char *text) {
+    (void)context;
+    if (warning || common.verbose)
+        cli_note("ken %s: %s", cli_command_name, text);
+}
+
+static ken_status load(const char *dir, ken_model_options *options, ken_model **out,
+                       ken_error *err) {
+    cache_folder folder;
+    ken_status status = cache_folder_find(&folder, err);
+    if (!common.no_cache && folder.dir.size) {
+        options->cache_dir = folder.dir.data;
+        options->cache_limit_bytes = folder.limit_bytes;
+    }
+    options->notice = say_notice;
+    if (status == KEN_OK)
+        status = ken_model_load(dir, options, out, err);
+    cache_folder_reset(&folder);
+    return status;
+}
+
 ken_status cli_load_model_named(const char *spec, const ken_model_options *options, ken_model **out,
                                 char **id, char **revision, ken_error *err) {
     model_location location;
@@ -186,9 +237,9 @@ ken_status cli_load_model_named(const char *spec, const ken_model_options *optio
     ken_model_options wanted = options ? *options : (ken_model_options){0};
     if (common.cpu)
         wanted.cpu_tier = common.cpu;
-    if (common.precision && strcmp(common.precision, "s16") == 0)
-        wanted.precision = KEN_PRECISION_S16;
-    ken_status status = ken_model_load(location.dir, &wanted, out, err);
+    if (common.precision)
+        wanted.precision = precision_named(common.precision);
+    ken_status status = load(location.dir, &wanted, out, err);
     if (status == KEN_OK && id) {
         *id = location.id;
         location.id = NULL;
@@ -198,6 +249,20 @@ ken_status cli_load_model_named(const char *spec, const ken_model_options *optio
         location.revision = NULL;
     }
     model_location_free(&location);
+    return status;
+}
+
+ken_status cli_load_model_of(const char *model_id, const char *what, ken_model **out, char **id,
+                             char **revision, ken_error *err) {
+    const char *environment = getenv("KEN_MODEL");
+    if (common.model || (environment && *environment) || !model_id || !*model_id)
+        return cli_load_model(NULL, out, id, revision, err);
+    ken_status status = cli_load_model_named(model_id, NULL, out, id, revision, err);
+    if (status != KEN_OK) {
+        error_prefix(err, status, "the %s was made with the model '%s'", what, model_id);
+        if (status == KEN_NOT_FOUND)
+            error_hint(err, status, "say where it is with --model DIR");
+    }
     return status;
 }
 

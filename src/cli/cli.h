@@ -21,6 +21,7 @@ typedef struct common_options {
     const char *cpu;
     const char *progress; /* "auto", "always" or "never" */
     bool json, quiet, verbose;
+    bool no_cache;
 } common_options;
 extern common_options common;
 
@@ -41,9 +42,18 @@ extern common_options common;
          OPTION_CHOICE,                                                                            \
          &common.precision,                                                                        \
          NULL,                                                                                     \
-         "arithmetic of the encoder: s16 takes half of the time and memory, at a cosine of at "    \
-         "least 0.99999 to f32 (default f32)",                                                     \
-         "f32|s16",                                                                                \
+         "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "   \
+         "of at least 0.99999 to it; int8 half of that again, at some cost (default s16)",         \
+         "f32|s16|int8",                                                                           \
+         0,                                                                                        \
+         0},                                                                                       \
+        {"no-cache",                                                                               \
+         0,                                                                                        \
+         OPTION_FLAG,                                                                              \
+         &common.no_cache,                                                                         \
+         NULL,                                                                                     \
+         "pack the weights anew, and keep nothing for the next start (see ken doctor)",            \
+         NULL,                                                                                     \
          0,                                                                                        \
          0},                                                                                       \
         {"threads",  0,                                                                            \
@@ -86,6 +96,10 @@ int cli_fail(const ken_error *err);
 int cli_usage(const char *format, ...) KEN_PRINTF(1, 2);
 /* A line on standard error, unless --quiet. */
 void cli_note(const char *format, ...) KEN_PRINTF(1, 2);
+/* Each line of `text` as a note of the command that is running. Changes the text. */
+void cli_note_lines(buf *text);
+/* Lines for people, with control characters escaped. Changes the text. */
+void cli_print_lines(FILE *to, buf *text);
 /* Flushes standard output; a failed write is an I/O error. Commands end with it. */
 int cli_finish(int exit_code);
 /* Writes text with control characters as \xNN, so that no file name can move the cursor. */
@@ -102,6 +116,10 @@ KEN_MUST_CHECK ken_status cli_load_model(const ken_model_options *options, ken_m
 KEN_MUST_CHECK ken_status cli_load_model_named(const char *spec, const ken_model_options *options,
                                                ken_model **out, char **id, char **revision,
                                                ken_error *err);
+/* --model, $KEN_MODEL, or else the model `id` that made `what`, "collection" or "head"; `id` may be
+ * empty or NULL. */
+KEN_MUST_CHECK ken_status cli_load_model_of(const char *model_id, const char *what, ken_model **out,
+                                            char **id, char **revision, ken_error *err);
 /* Threads to use: --threads or the CPUs. */
 int cli_threads(void);
 

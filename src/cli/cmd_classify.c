@@ -8,12 +8,13 @@
 #include "cli/output_check.h"
 #include "cli/progress.h"
 #include "tasks/classify/classify.h"
+#include "tasks/probe/apply.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static option_list classes;
-static const char *template_text, *mode_name, *labels_path;
+static const char *template_text, *head_path, *mode_name, *labels_path;
 static bool folders_as_labels, all, no_sandbox;
 static int64_t top_k, seed, n_resamples = EVALUATION_DEFAULT_RESAMPLES;
 static classify_output output = {.max_thumbnails = REPORT_DEFAULT_THUMBNAILS};
@@ -25,9 +26,11 @@ static const option *options(void) {
          "these names instead of a rules file: zero-shot probabilities", NULL, 0, 0},
         {"template", 0, OPTION_TEXT, &template_text, "TEXT",
          "sentence around a class name (default 'This is a photo of {}.')", NULL, 0, 0},
+        {"head", 0, OPTION_TEXT, &head_path, "FILE",
+         "a head that 'ken probe train' wrote, instead of a rules file", NULL, 0, 0},
         {"mode", 0, OPTION_CHOICE, &mode_name, NULL,
          "how to decide: by thresholds and margins, by probability, or the highest score (default "
-         "rules; softmax with --classes)",
+         "rules; softmax with --classes and --head)",
          "rules|softmax|argmax", 0, 0},
         {"labels", 0, OPTION_TEXT, &labels_path, "FILE",
          "CSV with id and label: print accuracy, precision, recall and confusion; an id may stand "
@@ -69,6 +72,7 @@ static const option *options(void) {
 
 /* Everything that one run makes, in the order in which it is made. */
 typedef struct job {
+    head *head; /* NULL: prompts decide */
     rules *rules;
     thumbnailer *thumbnailer;
     ken_model *model;
@@ -97,39 +101,32 @@ static void job_free(job *j) {
     ken_model_free(j->model);
     thumbnailer_free(j->thumbnailer);
     rules_free(j->rules);
+    head_free(j->head);
+}
+
+/* What is decided by is named by an option, not by a rules file. */
+static bool without_rules(void) {
+    return classes.n > 0 || head_path;
 }
 
 static classify_mode chosen_mode(void) {
     if (!mode_name)
-        return classes.n ? CLASSIFY_SOFTMAX : CLASSIFY_RULES;
+        return without_rules() ? CLASSIFY_SOFTMAX : CLASSIFY_RULES;
     for (classify_mode mode = CLASSIFY_RULES; mode < CLASSIFY_ARGMAX; mode++)
         if (strcmp(mode_name, classify_mode_name(mode)) == 0)
             return mode;
     return CLASSIFY_ARGMAX;
 }
 
+/* The rules; a head's classes come with the head's classifier. */
 static ken_status load_rules(const char *path, job *j, ken_error *err) {
+    if (head_path)
+        return head_load(head_path, &j->head, err);
     if (classes.n)
         return rules_from_classes(classes.items, classes.n,
                                   template_text ? template_text : "This is a photo of {}.",
                                   &j->rules, err);
     return rules_load(path, &j->rules, err);
-}
-
-/* --model, $KEN_MODEL, or the model that made the collection. */
-static ken_status load_model(job *j, ken_error *err) {
-    const char *environment = getenv("KEN_MODEL");
-    const char *id = j->samples ? j->samples->meta.model_id : NULL;
-    if (common.model || (environment && *environment) || !id)
-        return cli_load_model(NULL, &j->model, &j->model_id, &j->model_revision, err);
-    ken_status status =
-        cli_load_model_named(id, NULL, &j->model, &j->model_id, &j->model_revision, err);
-    if (status != KEN_OK) {
-        error_prefix(err, status, "the collection was made with the model '%s'", id);
-        if (status == KEN_NOT_FOUND)
-            error_hint(err, status, "say where it is with --model DIR");
-    }
-    return status;
 }
 
 /* A collection, or NULL samples when the arguments are images. */
@@ -147,8 +144,35 @@ static ken_status describe_model(job *j, ken_error *err) {
                                     j->samples == NULL, &j->memory, &j->meta, err);
 }
 
+/* The model, and whether everything belongs to it. A head needs none on a collection. */
+static ken_status open_model(const char *collection_path, job *j, ken_error *err) {
+    if (!j->head || !j->samples) {
+        const char *id = j->samples ? j->samples->meta.model_id
+                         : j->head  ? j->head->meta.model_id
+                                    : NULL;
+        TRY(cli_load_model_of(id, j->samples ? "collection" : "head", &j->model, &j->model_id,
+                              &j->model_revision, err));
+        TRY(describe_model(j, err));
+    }
+    if (j->samples && j->head)
+        return collection_meta_match(&j->samples->meta, collection_path, &j->head->meta, head_path,
+                                     err);
+    if (j->samples)
+        return collection_meta_match(&j->samples->meta, collection_path, &j->meta, j->model_id,
+                                     err);
+    return j->head ? collection_meta_match(&j->meta, j->model_id, &j->head->meta, head_path, err)
+                   : KEN_OK;
+}
+
+static ken_status prepare_head(job *j, ken_error *err) {
+    const kernels *k = j->model ? model_kernels(j->model) : kernels_best();
+    return head_classifier(j->head, k, chosen_mode(), &j->rules, &j->classifier, err);
+}
+
 static ken_status prepare(job *j, const pipeline_options *pipeline, ken_error *err) {
     TRY(ken_pool_new(cli_threads(), &j->pool, err));
+    if (j->head)
+        return prepare_head(j, err);
     collection_meta image_meta = j->meta;
     if (j->samples && classify_needs_images(j->rules))
         TRY(collection_meta_of_model(j->model, j->model_id, j->model_revision, &j->recipe, true,
@@ -216,10 +240,7 @@ static ken_status classify(int n_args, char **args, const char *rules_path, job 
     image_limits limits = picture_limits();
     TRY(start_thumbnailer(&limits, j, err));
     TRY(open_collection(n_args, args, j, err));
-    TRY(load_model(j, err));
-    TRY(describe_model(j, err));
-    if (j->samples)
-        TRY(collection_meta_match(&j->samples->meta, args[0], &j->meta, j->model_id, err));
+    TRY(open_model(args[0], j, err));
     pipeline_options pipeline = {
         .n_threads = cli_threads(),
         .limits = limits,
@@ -244,7 +265,8 @@ static int check_outputs(int n_args, char **args) {
     const char *const outputs[] = {output.path, output.report_path, output.clip_benchmark_path};
     for (size_t i = 0; i < 3; i++) {
         int bad = output_check(outputs[i], (const char *const *)args, (size_t)n_args);
-        if (bad || (bad = output_check(outputs[i], &labels_path, 1)))
+        if (bad || (bad = output_check(outputs[i], &labels_path, 1)) ||
+            (bad = output_check(outputs[i], &head_path, 1)))
             return bad;
         for (size_t j = 0; j < i; j++)
             if (outputs[i] && outputs[j] && output_is_file(outputs[i], outputs[j]))
@@ -254,11 +276,15 @@ static int check_outputs(int n_args, char **args) {
 }
 
 static int check_usage(int n_args, char **args) {
+    if (head_path && classes.n)
+        return cli_usage("'--head' and '--classes' cannot both be given");
+    if (head_path && mode_name && strcmp(mode_name, "rules") == 0)
+        return cli_usage("'--mode rules' needs rules; a head knows softmax and argmax");
     if (classes.n == 0 && template_text)
         return cli_usage("'--template' goes with '--classes'; rules have their own templates");
-    if (classes.n == 0 && n_args == 0)
+    if (!without_rules() && n_args == 0)
         return cli_usage("no rules file and no images to classify");
-    if (n_args == (classes.n ? 0 : 1))
+    if (n_args == (without_rules() ? 0 : 1))
         return cli_usage("no images to classify");
     if (labels_path && folders_as_labels)
         return cli_usage("'--labels' and '--folders-as-labels' cannot both be given");
@@ -274,7 +300,7 @@ static int run(int n_args, char **args) {
         return bad;
     cli_catch_signals();
     const char *rules_path = NULL;
-    if (classes.n == 0) {
+    if (!without_rules()) {
         rules_path = args[0];
         args++;
         n_args--;
@@ -294,7 +320,7 @@ const command cmd_classify = {
     .name = "classify",
     .group = "Work with photos",
     .summary = "sort images into categories by rules",
-    .usage = "RULES.yaml INPUT... | --classes A,B,.. INPUT...",
+    .usage = "RULES.yaml INPUT... | --classes A,B,.. INPUT... | --head FILE INPUT...",
     .details =
         "INPUT is a collection that ken embed made, or images, folders and everything else that "
         "ken embed takes, which are then embedded on the fly. RULES.yaml says for each category "
@@ -303,7 +329,8 @@ const command cmd_classify = {
         "Prints a row per image and matched category; -o writes them as CSV, JSON lines or "
         "Parquet, and --report as a page with the pictures. With labels it also says how often "
         "the categories were right.\n\n"
-        "With --classes, prints the probability of every class for every image.\n\n"
+        "With --classes, prints the probability of every class for every image; with --head, the "
+        "most probable class by a linear probe (see 'ken help probe').\n\n"
         "Exit code 1 when some images could not be read; they are listed in OUT.errors.csv beside "
         "the output, or on standard error.",
     .examples =

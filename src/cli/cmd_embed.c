@@ -1,11 +1,13 @@
 /* ken embed: images or texts into a collection of vectors. */
 #include "base/mem.h"
+#include "base/sys.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/embed_output.h"
+#include "cli/embed_texts.h"
 #include "cli/images.h"
 #include "cli/output_check.h"
 #include "cli/progress.h"
-#include "tasks/embed/embed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,62 +126,6 @@ static void say_damaged(void *context, const char *path, const char *warning) {
     cli_note("ken embed: '%s': damaged, taken as far as it goes: %s", path, warning);
 }
 
-static void put_json_report(const embed_report *r, const char *noun) {
-    buf line;
-    buf_init(&line, 65536);
-    buf_puts(&line, "{\"output\":");
-    buf_put_json(&line, output, strlen(output));
-    buf_printf(&line, ",\"kind\":\"%s\"", noun[0] == 't' ? "text" : "image");
-    buf_printf(&line, ",\"n_rows\":%llu,\"n_failed\":%llu,\"n_resumed\":%llu,\"n_damaged\":%llu",
-               (unsigned long long)r->n_rows, (unsigned long long)r->n_failed,
-               (unsigned long long)r->n_resumed, (unsigned long long)r->n_damaged);
-    if (update)
-        buf_printf(&line, ",\"n_reused\":%llu,\"n_removed\":%llu", (unsigned long long)r->n_reused,
-                   (unsigned long long)r->n_removed);
-    buf_printf(&line, ",\"was_complete\":%s,\"seconds\":%.3f,\"errors\":",
-               r->was_complete ? "true" : "false", r->stats.seconds);
-    if (r->errors_path[0])
-        buf_put_json(&line, r->errors_path, strlen(r->errors_path));
-    else
-        buf_puts(&line, "null");
-    buf_puts(&line, "}");
-    if (line.data)
-        puts(line.data);
-    buf_free(&line);
-}
-
-static void say_stages(const pipeline_stats *s) {
-    cli_note("ken embed: time, added over threads: reading %.2f s, decoding %.2f s, encoding %.2f "
-             "s, writing %.2f s; %.2f s in all",
-             s->read_seconds, s->decode_seconds, s->encode_seconds, s->sink_seconds, s->seconds);
-}
-
-static void say_report(const embed_report *r, const char *noun) {
-    if (r->was_complete)
-        cli_note("ken embed: '%s' is complete: %llu %s; --restart makes it anew", output,
-                 (unsigned long long)r->n_rows, noun);
-    else
-        cli_note("ken embed: %llu %s in '%s' (%.1f s, %.1f/s)", (unsigned long long)r->n_rows, noun,
-                 output, r->stats.seconds,
-                 r->stats.seconds > 0 ? (double)r->stats.n_done / r->stats.seconds : 0);
-    if (r->n_resumed && !r->was_complete)
-        cli_note("ken embed: %llu items were done before", (unsigned long long)r->n_resumed);
-    if (r->n_damaged_parts)
-        cli_note("ken embed: %llu parts of the earlier run were damaged and made again",
-                 (unsigned long long)r->n_damaged_parts);
-    if (update && !r->was_complete)
-        cli_note("ken embed: %llu unchanged, %llu removed", (unsigned long long)r->n_reused,
-                 (unsigned long long)r->n_removed);
-    if (r->n_damaged)
-        cli_note("ken embed: %llu images are damaged but could be decoded%s",
-                 (unsigned long long)r->n_damaged, common.verbose ? "" : "; -v names them");
-    if (r->n_failed)
-        cli_note("ken embed: %llu items failed, see '%s'", (unsigned long long)r->n_failed,
-                 r->errors_path);
-    if (common.verbose && !r->was_complete)
-        say_stages(&r->stats);
-}
-
 /* ---- the run --------------------------------------------------------------------------------- */
 
 static ken_status list_inputs(inputs *in, ken_error *err) {
@@ -197,13 +143,16 @@ static ken_status list_inputs(inputs *in, ken_error *err) {
     return KEN_OK;
 }
 
-static ken_status embed(const inputs_options *named, inputs *in, embed_report *report,
+static ken_status embed(const inputs_options *named, inputs *in, embed_outcome *outcome,
                         ken_error *err) {
+    embed_report *report = &outcome->report;
     bool are_texts = inputs_are_texts(in);
     ken_model_options load = {.vision_only = !are_texts, .text_only = are_texts};
     ken_model *model;
     char *id = NULL, *revision = NULL;
+    double since = sys_seconds();
     TRY(cli_load_model(&load, &model, &id, &revision, err));
+    outcome->load_seconds = sys_seconds() - since;
     preprocess recipe;
     ken_status status = picture_recipe(model, &recipe, err);
     progress_begin(&view, are_texts ? "texts" : "images");
@@ -242,8 +191,32 @@ static ken_status embed(const inputs_options *named, inputs *in, embed_report *r
     return status;
 }
 
+static ken_status print_texts(inputs *in, uint64_t *n_failed, ken_error *err) {
+    ken_model *model;
+    TRY(cli_load_model(&(ken_model_options){.text_only = true}, &model, NULL, NULL, err));
+    ken_status status = embed_print_texts(model, in, n_failed, err);
+    ken_model_free(model);
+    return status;
+}
+
+/* Texts without an output go to standard output. */
+static int run_print(const inputs_options *named) {
+    ken_error err;
+    inputs *in;
+    uint64_t n_failed = 0;
+    cli_catch_signals();
+    if (inputs_open(named, &in, &err) != KEN_OK)
+        return cli_fail(&err);
+    ken_status status = print_texts(in, &n_failed, &err);
+    inputs_close(in);
+    return status == KEN_OK ? cli_finish(n_failed ? 1 : 0) : cli_fail(&err);
+}
+
 static int run(int n_args, char **args) {
     inputs_options named = input_options(n_args, args);
+    bool prints = !output && !dry_run && n_args == 0 && (texts.n || texts_file);
+    if (prints && !update && !shard)
+        return run_print(&named);
     if (!output && !dry_run)
         return cli_usage("no output was named: give '-o photos.parquet' or '-o photos/'");
     if (!parse_shard(&named))
@@ -255,40 +228,44 @@ static int run(int n_args, char **args) {
     int bad = output_check(output, named.args, named.n_args);
     if (bad || (bad = output_check(output, &texts_file, 1)))
         return bad;
-    signal(SIGXFSZ, SIG_IGN); /* a file too large for its limit is an error of its write */
     cli_catch_signals();
     ken_error err;
     bool folder;
     if (output && embed_output_is_folder(output, &folder, &err) != KEN_OK)
         return cli_fail(&err);
     inputs *in;
-    embed_report report = {0};
+    double since = sys_seconds();
     if (inputs_open(&named, &in, &err) != KEN_OK)
         return cli_fail(&err);
     if (inputs_note(in))
         cli_note("ken embed: %s", inputs_note(in));
-    const char *noun = inputs_are_texts(in) ? "texts" : "images";
-    ken_status status = dry_run ? list_inputs(in, &err) : embed(&named, in, &report, &err);
+    embed_outcome outcome = {.output = output,
+                             .noun = inputs_are_texts(in) ? "texts" : "images",
+                             .update = update,
+                             .list_seconds = sys_seconds() - since};
+    ken_status status = dry_run ? list_inputs(in, &err) : embed(&named, in, &outcome, &err);
     inputs_close(in);
     if (status != KEN_OK)
         return cli_fail(&err);
     if (!dry_run && common.json)
-        put_json_report(&report, noun);
+        embed_print_json(&outcome);
     else if (!dry_run)
-        say_report(&report, noun);
-    return cli_finish(report.n_failed ? 1 : 0);
+        embed_say(&outcome);
+    return cli_finish(outcome.report.n_failed ? 1 : 0);
 }
 
 const command cmd_embed = {
     .name = "embed",
     .group = "Work with photos",
     .summary = "turn images or texts into a collection of vectors",
-    .usage = "[INPUT...] -o OUT",
+    .usage = "[INPUT...] [-o OUT]",
     .details =
         "INPUT is any mix of image files, folders (searched recursively; hidden files and links "
         "that lead out are skipped), quoted globs, '-' for a list of names on standard input, "
         "webdataset .tar shards (also '{00000..00099}.tar') and tables (.parquet, .csv, .tsv, "
-        ".jsonl) with image paths or bytes. Texts come from --text and --texts.\n\n"
+        ".jsonl) with image paths or bytes. Texts come from --text and --texts; without -o their "
+        "vectors are "
+        "printed, a JSON array a line, or with --json as objects that say more.\n\n"
         "An image that cannot be read or decoded becomes a line in OUT.errors.csv and never stops "
         "the run; the exit code is 1 then. Images are decoded in sandboxed processes.\n\n"
         "A run that was interrupted, by Ctrl-C, by a full disk or by a power cut, goes on when the "
@@ -301,7 +278,8 @@ const command cmd_embed = {
         "  ken embed '{00000..00099}.tar' -o big/ --shard 3/16\n"
         "  ken embed products.csv --path-col file --id-col sku --keep price -o shop.parquet\n"
         "  ken embed photos -o photos/ --update\n"
-        "  ken embed --text 'a red dress' --text 'a shoe' -o queries.parquet\n",
+        "  ken embed --text 'a red dress' --text 'a shoe' -o queries.parquet\n"
+        "  ken embed --text 'a red dress' --model demo\n",
     .options = options,
     .run = run,
 };

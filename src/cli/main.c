@@ -54,6 +54,7 @@ static void fill_standard_streams(void) {
 int main(int n_args, char **args) {
     fill_standard_streams();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file too large for its limit is an error of its write */
     if (n_args < 2) {
         help_all(stderr);
         return 2;

@@ -297,21 +297,11 @@ const char *weights_path(const weights *w) {
     return w->shards[0].path;
 }
 
-ken_status weights_sha256(const weights *w, char out[65], ken_error *err) {
-    if (!w->items)
-        return hash_sha256(w->shards[0].map.data, w->shards[0].map.size, out, err);
-    buf lines;
-    buf_init(&lines, 1 << 26);
-    ken_status status = KEN_OK;
-    for (size_t i = 0; i < w->n_shards && status == KEN_OK; i++) {
-        char digest[HASH_SHA256_HEX];
-        status = hash_sha256(w->shards[i].map.data, w->shards[i].map.size, digest, err);
-        buf_printf(&lines, "%s  %s\n", digest, w->shards[i].name);
-    }
-    if (status == KEN_OK)
-        status = buf_check(&lines, err);
-    if (status == KEN_OK)
-        status = hash_sha256(lines.data, lines.size, out, err);
-    buf_free(&lines);
-    return status;
+size_t weights_n_files(const weights *w) {
+    return w->n_shards;
+}
+
+weights_file weights_file_at(const weights *w, size_t index) {
+    const shard *s = &w->shards[index];
+    return (weights_file){s->name, s->path, &s->map};
 }

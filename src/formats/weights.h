@@ -6,7 +6,7 @@
 #ifndef KEN_FORMATS_WEIGHTS_H
 #define KEN_FORMATS_WEIGHTS_H
 
-#include "base/buf.h"
+#include "base/file.h"
 #include "tensor/tensor.h"
 
 typedef struct weights weights;
@@ -35,7 +35,13 @@ const char *weights_metadata(const weights *w, const char *key);
 
 /* Path of the (first) file. */
 const char *weights_path(const weights *w);
-/* SHA-256 of the file; of several shards, of the lines "sha256  name\n" in name order. */
-KEN_MUST_CHECK ken_status weights_sha256(const weights *w, char out[65], ken_error *err);
+typedef struct weights_file {
+    const char *name; /* as the index writes it; NULL when there is no index */
+    const char *path;
+    const file_map *map;
+} weights_file;
+/* In name order. */
+size_t weights_n_files(const weights *w);
+weights_file weights_file_at(const weights *w, size_t index);
 
 #endif

@@ -117,6 +117,18 @@ static ken_status refuse(const uint8_t *bytes, size_t size, ken_error *err) {
     return error_set(err, KEN_BAD_FORMAT, "not an image: no known format begins with '%s'", first);
 }
 
+decoder decoder_of(const uint8_t *bytes, size_t size, const image_limits *limits,
+                   image_facts *facts) {
+    *facts = (image_facts){.format = image_sniff(bytes, size), .orientation = 1};
+    return (decoder){.bytes = bytes,
+                     .size = size,
+                     .max_pixels =
+                         limits && limits->max_pixels ? limits->max_pixels : DEFAULT_MAX_PIXELS,
+                     .strict = limits && limits->strict,
+                     .facts = facts,
+                     .orientation = 1};
+}
+
 ken_status image_decode(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                         image_facts *facts, image_stage *stage, ken_error *err) {
     static decode_function *const decoders[] = {
@@ -128,19 +140,12 @@ ken_status image_decode(const uint8_t *bytes, size_t size, const image_limits *l
     image_stage own_stage;
     facts = facts ? facts : &own_facts;
     stage = stage ? stage : &own_stage;
-    *facts = (image_facts){.format = image_sniff(bytes, size), .orientation = 1};
+    decoder d = decoder_of(bytes, size, limits, facts);
     *stage = IMAGE_STAGE_SNIFF;
     memset(out, 0, sizeof *out);
     if (facts->format == IMAGE_UNKNOWN)
         return refuse(bytes, size, err);
     *stage = IMAGE_STAGE_DECODE;
-    decoder d = {.bytes = bytes,
-                 .size = size,
-                 .max_pixels =
-                     limits && limits->max_pixels ? limits->max_pixels : DEFAULT_MAX_PIXELS,
-                 .strict = limits && limits->strict,
-                 .facts = facts,
-                 .orientation = 1};
     ken_status status = decoders[facts->format](&d, out, err);
     if (status == KEN_OK)
         status = orientation_apply(out, d.orientation, err);

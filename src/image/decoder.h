@@ -20,6 +20,9 @@ typedef struct decoder {
 typedef ken_status decode_function(decoder *d, image *out, ken_error *err);
 decode_function decode_jpeg, decode_png, decode_webp, decode_gif, decode_bmp, decode_vips;
 
+/* Sniffs the format and resets the facts. */
+decoder decoder_of(const uint8_t *bytes, size_t size, const image_limits *limits,
+                   image_facts *facts);
 int image_mode_channels(image_mode mode);
 
 /* Refuses an empty picture and one above the limit; records the size in the facts. */

@@ -1,19 +1,10 @@
-/* JPEG through TurboJPEG, with the default (accurate) DCT and fancy upsampling: the same pixels as
- * Pillow. The size, the number of components and the metadata come from a walk over the markers of
- * our own, because TurboJPEG's header call refuses sampling factors that its decoder can do. */
-#include "image/decoder.h"
+/* JPEG headers, and whole pictures. The size, the number of components and the metadata come from a
+ * walk over the markers of our own, so that nothing is allocated before they are checked. */
+#include "image/jpeg.h"
+
 #include "image/orientation.h"
 
 #include <string.h>
-#include <turbojpeg.h>
-
-typedef struct jpeg_header {
-    unsigned width, height, components, precision;
-    bool has_frame;
-    size_t scan_begin; /* first byte of entropy-coded data; 0: no scan */
-    const uint8_t *exif, *xmp;
-    size_t exif_size, xmp_size;
-} jpeg_header;
 
 static const char exif_mark[] = "Exif\0";
 static const char xmp_mark[] = "http://ns.adobe.com/xap/1.0/";
@@ -43,7 +34,7 @@ static void read_frame(jpeg_header *h, const uint8_t *body, size_t size) {
 }
 
 /* Walks the segments up to the first scan. */
-static jpeg_header read_header(const uint8_t *bytes, size_t size) {
+static jpeg_header walk_header(const uint8_t *bytes, size_t size) {
     jpeg_header h = {0};
     size_t at = 2;
     while (at + 4 <= size) {
@@ -88,19 +79,20 @@ static ken_status check_header(const decoder *d, const jpeg_header *h, ken_error
     return KEN_OK;
 }
 
-static ken_status decompress(decoder *d, tjhandle handle, image *out, ken_error *err) {
-    static const int formats[] = {
-        [IMAGE_L] = TJPF_GRAY, [IMAGE_RGB] = TJPF_RGB, [IMAGE_CMYK] = TJPF_CMYK};
-    int flags = TJFLAG_LIMITSCANS | (d->strict ? TJFLAG_STOPONWARNING : 0);
-    /* The size that is passed bounds what is written, whatever the decoder finds in the file. */
-    int failed = tjDecompress2(handle, d->bytes, (unsigned long)d->size, out->pixels, out->width,
-                               (int)out->stride, out->height, formats[out->mode], flags);
-    if (!failed)
-        return KEN_OK;
-    const char *reason = tjGetErrorStr2(handle);
-    if (tjGetErrorCode(handle) == TJERR_WARNING && !d->strict)
-        return decoder_warn(d, err, "jpeg is damaged: %s", reason);
-    return error_set(err, KEN_BAD_FORMAT, "could not decode jpeg: %s", reason);
+image_mode jpeg_mode(const jpeg_header *h) {
+    return h->components == 1 ? IMAGE_L : h->components == 3 ? IMAGE_RGB : IMAGE_CMYK;
+}
+
+ken_status jpeg_header_read(decoder *d, jpeg_header *out, ken_error *err) {
+    *out = walk_header(d->bytes, d->size);
+    TRY(check_header(d, out, err));
+    d->orientation = orientation_read(out->exif, out->exif_size, out->xmp, out->xmp_size);
+    return KEN_OK;
+}
+
+static ken_status read_all(jpeg_reader *r, image *out, ken_error *err) {
+    TRY(jpeg_reader_rows(r, out->pixels, out->stride, out->height, err));
+    return jpeg_reader_finish(r, err);
 }
 
 /* Adobe writes ink inverted, and everybody else followed; Pillow inverts whatever the markers say.
@@ -112,18 +104,19 @@ static void invert(image *img) {
 }
 
 ken_status decode_jpeg(decoder *d, image *out, ken_error *err) {
-    jpeg_header h = read_header(d->bytes, d->size);
-    TRY(check_header(d, &h, err));
-    image_mode mode = h.components == 1 ? IMAGE_L : h.components == 3 ? IMAGE_RGB : IMAGE_CMYK;
-    TRY(decoder_new_image(d, mode, h.width, h.height, out, err));
-    d->orientation = orientation_read(h.exif, h.exif_size, h.xmp, h.xmp_size);
-    tjhandle handle = tjInitDecompress();
-    if (!handle)
-        return error_set(err, KEN_NO_MEMORY, "could not start the jpeg decoder: %s",
-                         tjGetErrorStr2(NULL));
-    ken_status status = decompress(d, handle, out, err);
-    tjDestroy(handle);
-    if (status == KEN_OK && mode == IMAGE_CMYK)
+    jpeg_header h;
+    TRY(jpeg_header_read(d, &h, err));
+    TRY(decoder_new_image(d, jpeg_mode(&h), h.width, h.height, out, err));
+    jpeg_reader *r;
+    ken_status status = jpeg_reader_open(d, &h, 1, &r, err);
+    if (status == KEN_OK)
+        status = read_all(r, out, err);
+    /* A failure after damage is more damage: what was read before it counts. */
+    const char *warning = r && status != KEN_NO_MEMORY ? jpeg_reader_warning(r) : NULL;
+    if (warning && !d->strict)
+        status = decoder_warn(d, err, "jpeg is damaged: %s", warning);
+    jpeg_reader_close(r);
+    if (status == KEN_OK && out->mode == IMAGE_CMYK)
         invert(out);
     return status;
 }

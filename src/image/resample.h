@@ -21,5 +21,8 @@ enum { RESAMPLE_MAX_SIDE = 1 << 24 };
 KEN_MUST_CHECK ken_status resample(const kernels *k, const image *in, resize_filter filter,
                                    int width, int height, window w, uint8_t *to, size_t to_stride,
                                    ken_error *err);
+/* Pillow 13 begins with the pass along y when the height shrinks much more than the width. The
+ * passes round to 8 bits, so the order shows. */
+bool resample_y_first(int width, int height, int to_width, int to_height);
 
 #endif

@@ -130,9 +130,22 @@ static size_t round_up(size_t n, size_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
 
+enum { WIDEST_PANEL = 48, TALLEST_TILE = 8, WIDEST_BLOCK = 32, ALIGNMENT = 16 };
+
 size_t attention_f32_scratch(size_t n_queries, size_t n_keys, size_t head_width) {
-    enum { WIDEST_PANEL = 48, TALLEST_TILE = 8, ALIGNMENT = 16 };
     size_t rows = n_queries < TALLEST_TILE ? n_queries : TALLEST_TILE;
     return round_up(n_keys, WIDEST_PANEL) * head_width +
            round_up(head_width, WIDEST_PANEL) * n_keys + rows * n_keys + ALIGNMENT;
+}
+
+/* Panels of keys and of values with their scales, and a tile's queries, scores and weights; two
+ * integers in the room of a float. */
+size_t attention_s16_scratch(size_t n_queries, size_t n_keys, size_t head_width) {
+    enum { AREAS = 7 };
+    size_t rows = n_queries < TALLEST_TILE ? n_queries : TALLEST_TILE;
+    size_t row = s16_row(head_width), ld = round_up(n_keys, WIDEST_BLOCK);
+    size_t key_columns = round_up(n_keys, WIDEST_PANEL);
+    size_t columns = round_up(head_width, WIDEST_PANEL);
+    return key_columns * row / 2 + key_columns + columns * ld / 2 + columns + rows * row / 2 +
+           rows * ld + rows * ld / 2 + AREAS * ALIGNMENT;
 }

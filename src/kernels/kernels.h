@@ -84,9 +84,60 @@ static inline size_t s16_row(size_t k) {
     return k + k % 2;
 }
 
+/* The same product in 8-bit integers with exact 32-bit sums. quantize_rows_u8 turns a row x into q
+ * = round(x / s) + zero with 256 values from the row's smallest to its largest number or 0: s =
+ * (max - min) / 255, zero = round(-min / s). gemm_s8_pack turns a weight's column into round(w / s)
+ * with the scale s = max|w| / 127, or somewhat more where the tier adds up products in 16 bits (see
+ * docs/internals/kernels.md); sums[n] is the sum of a column's integers, which the product takes
+ * zero times. Nothing saturates and no sum overflows as long as K is at most GEMM_U8_MAX_K.
+ *
+ * Rows hold u8_row(K) numbers for K; those added meet weights of 0. A row that holds a NaN or an
+ * infinity gets NaN for its scale; a row with a scale of less than 2^-126 counts as zeros. `packed`
+ * holds ceil(N / nr) * nr * u8_row(K) integers, nr being gemm_f32_nr, `scales` and `sums` ceil(N /
+ * nr) * nr each; all three 64-byte aligned. Panel p starts at packed + p * nr * u8_row(K). To
+ * compute only the columns from panel p on, pass b, b_scales, b_sums, bias, c and residual moved on
+ * by p panels. Activations that are bytes already need no quantisation: any scale and any zero from
+ * 0 to 255 will do. */
+typedef struct quantize_rows_u8_args {
+    const float *x; /* [rows, K] */
+    size_t ldx;
+    uint8_t *q; /* [rows, u8_row(K)] */
+    size_t ldq;
+    float *scales;  /* [rows] */
+    int32_t *zeros; /* [rows] */
+    size_t rows, width;
+} quantize_rows_u8_args;
+
+typedef struct gemm_u8s8_args {
+    const uint8_t *a; /* [M, u8_row(K)] */
+    size_t lda;
+    const float *a_scales;  /* [M] */
+    const int32_t *a_zeros; /* [M] */
+    const int8_t *b;        /* packed */
+    const float *b_scales;  /* packed */
+    const int32_t *b_sums;  /* packed */
+    const float *bias;      /* as for gemm_f32 from here on */
+    const float *residual;
+    size_t ldr;
+    float *c;
+    size_t ldc;
+    size_t m, n, k;
+    gemm_epilogue epilogue;
+} gemm_u8s8_args;
+
+enum { GEMM_U8_MAX_K = 1 << 16 };
+static inline size_t u8_row(size_t k) {
+    return (k + 3) / 4 * 4;
+}
+
 /* One head of attention for one sequence: out = softmax(q k^T [+ causal mask]) v. The query scale
  * is already in q (folded into its weights). With `causal`, query i sees keys 0 .. i + n_keys -
- * n_queries. `scratch` holds attention_f32_scratch floats. */
+ * n_queries. `scratch` holds attention_f32_scratch floats.
+ *
+ * attention_s16 computes the same from floats to floats with both products in 16-bit integers and
+ * attention_s16_scratch floats of scratch, for at most GEMM_S16_MAX_K keys and as wide a head. Its
+ * scales depend on all keys and values, so a query's result does too, with a causal mask as well:
+ * in its last bits, or all of it when a value is not finite or above 2^60. */
 typedef struct attention_f32_args {
     const float *q; /* [n_queries, K], rows ldq apart */
     const float *k; /* [n_keys, K] */
@@ -166,6 +217,7 @@ typedef struct kernels {
     const char *tier;
     size_t gemm_f32_nr; /* columns of a packed panel */
     size_t gemm_f32_mr; /* rows of a tile: splitting M at its multiples wastes nothing */
+    size_t gemm_u8_mr;  /* the same of gemm_u8s8 */
 #define KERNEL(name, result, parameters) result(*name) parameters;
 #include "kernels/kernels.def"
 #undef KERNEL
@@ -179,7 +231,8 @@ const kernels *kernels_find(const char *tier, const char **reason);
 /* The names of all tiers compiled in, weakest first; NULL past the last. */
 const char *kernels_tier_name(size_t index);
 
-/* Floats of scratch that attention_f32 needs, the same for all tiers. */
+/* Floats of scratch that attention_f32 and attention_s16 need, the same for all tiers. */
 size_t attention_f32_scratch(size_t n_queries, size_t n_keys, size_t head_width);
+size_t attention_s16_scratch(size_t n_queries, size_t n_keys, size_t head_width);
 
 #endif

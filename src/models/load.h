@@ -2,18 +2,22 @@
 #ifndef KEN_MODELS_LOAD_H
 #define KEN_MODELS_LOAD_H
 
+#include "base/hash.h"
 #include "models/config.h"
 #include "models/resnet.h"
 #include "models/text_transformer.h"
 #include "models/vision.h"
 #include "models/vit.h"
+#include "models/weight_cache.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct weights_digest {
     pthread_mutex_t mutex;
     bool known;
     char hex[65];
+    atomic_bool cancel; /* nobody will need it any more */
 } weights_digest;
 
 struct ken_model {
@@ -32,6 +36,7 @@ struct ken_model {
     float logit_scale, logit_bias;
     bool sigmoid;
     uint64_t n_parameters;
+    weight_cache *cache;    /* NULL: none */
     weights_digest *digest; /* apart, because the model is const to its users */
 };
 
@@ -40,7 +45,8 @@ struct ken_model {
 typedef struct loader {
     ken_model *model;
     reader reader;
-    section config;         /* config.json, or model_cfg of open_clip_config.json */
+    section config; /* config.json, or model_cfg of open_clip_config.json */
+    char config_hash[HASH_XXH128_HEX];
     section preprocess_cfg; /* OpenCLIP: preprocess_cfg of open_clip_config.json */
     bool want_vision, want_text;
 } loader;

@@ -17,6 +17,8 @@ static const char *const names[] = {"clip", "siglip", "open_clip", NULL};
 
 const char *ken_precision_name(ken_precision precision) {
     switch (precision) {
+    case KEN_PRECISION_DEFAULT:
+        return "default";
     case KEN_PRECISION_F32:
         return "f32";
     case KEN_PRECISION_S16:
@@ -126,11 +128,25 @@ static ken_status find_type(const section *config, const char *path, architectur
 }
 
 static ken_status read_config(loader *l, const char *path, json_t **doc, ken_error *err) {
-    TRY(doc_read(path, CONFIG_MAX_BYTES, doc, err));
+    buf text;
+    buf_init(&text, CONFIG_MAX_BYTES);
+    ken_status status = file_read(path, &text, err);
+    if (status == KEN_OK) {
+        hash_xxh128(text.data ? text.data : "", text.size, l->config_hash);
+        status = doc_parse(text.data ? text.data : "", text.size, path, doc, err);
+    }
+    buf_free(&text);
+    TRY(status);
     if (!json_is_object(*doc))
         return error_set(err, KEN_BAD_FORMAT, "'%s' is not a JSON object", path);
     l->config = (section){*doc, path};
     return KEN_OK;
+}
+
+static void begin_reading(loader *l) {
+    l->reader.weights = l->model->weights;
+    weight_cache_begin(l->model->cache, l->config_hash);
+    l->reader.blobs = weight_cache_store(l->model->cache);
 }
 
 static ken_status load_open_clip(loader *l, json_t **doc, ken_error *err) {
@@ -148,7 +164,7 @@ static ken_status load_open_clip(loader *l, json_t **doc, ken_error *err) {
     TRY(section_child(memory, &file, "preprocess_cfg", &l->preprocess_cfg, err));
     TRY(weights_open(l->model->dir, weight_names, &l->model->weights, err));
     l->model->architecture = "open_clip";
-    l->reader.weights = l->model->weights;
+    begin_reading(l);
     return open_clip_load(l, err);
 }
 
@@ -167,7 +183,7 @@ static ken_status load_hugging_face(loader *l, json_t **doc, ken_error *err) {
     architecture_load *load = NULL;
     TRY(find_type(&l->config, path, &load, &l->model->architecture, err));
     TRY(weights_open(l->model->dir, weight_names, &l->model->weights, err));
-    l->reader.weights = l->model->weights;
+    begin_reading(l);
     return load(l, err);
 }
 
@@ -208,28 +224,36 @@ static ken_status load_into(ken_model *model, const char *dir, const ken_model_o
                    : error_set(err, KEN_NOT_FOUND, "model directory '%s' does not exist", dir);
     loader l = {.model = model,
                 .reader = {.kernels = model->kernels,
-                           .precision = options->precision,
+                           .precision = model->precision,
                            .memory = &model->memory},
                 .want_vision = !options->text_only,
                 .want_text = !options->vision_only};
+    model->cache = weight_cache_new(model, options);
     json_t *doc = NULL;
     ken_status status = is_open_clip(&model->memory, dir) ? load_open_clip(&l, &doc, err)
                                                           : load_hugging_face(&l, &doc, err);
     model->n_parameters = l.reader.n_parameters;
     reader_end(&l.reader);
     json_decref(doc);
+    if (status == KEN_OK)
+        weight_cache_finish(model->cache);
     return status;
+}
+
+static ken_precision chosen_precision(const ken_model_options *options) {
+    return options->precision == KEN_PRECISION_DEFAULT ? KEN_PRECISION_S16 : options->precision;
 }
 
 static ken_status check_options(const ken_model_options *options, const kernels **k,
                                 ken_error *err) {
     if (options->vision_only && options->text_only)
         return error_set(err, KEN_BAD_ARGUMENT, "vision_only and text_only exclude each other");
-    if (options->precision != KEN_PRECISION_F32 && options->precision != KEN_PRECISION_S16)
+    ken_precision precision = chosen_precision(options);
+    if (precision < KEN_PRECISION_F32 || precision > KEN_PRECISION_INT8)
         return error_hint(err,
                           error_set(err, KEN_UNSUPPORTED, "precision '%s' cannot be computed",
-                                    ken_precision_name(options->precision)),
-                          "choose f32 or s16");
+                                    ken_precision_name(precision)),
+                          "choose f32, s16 or int8");
     const char *reason = NULL;
     *k = options->cpu_tier ? kernels_find(options->cpu_tier, &reason) : kernels_best();
     if (!*k)
@@ -249,7 +273,7 @@ ken_status ken_model_load(const char *dir, const ken_model_options *options, ken
     if (!model)
         return error_no_memory(err, sizeof *model);
     model->kernels = k;
-    model->precision = options->precision;
+    model->precision = chosen_precision(options);
     ken_status status = load_into(model, dir, options, err);
     if (status != KEN_OK) {
         ken_model_free(model);
@@ -262,6 +286,7 @@ ken_status ken_model_load(const char *dir, const ken_model_options *options, ken
 void ken_model_free(ken_model *model) {
     if (!model)
         return;
+    weight_cache_free(model->cache);
     tokenizer_free(model->tokenizer);
     weights_close(model->weights);
     if (model->digest)

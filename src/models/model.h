@@ -7,6 +7,8 @@
 #include "kernels/kernels.h"
 #include "text/tokenizer.h"
 
+enum { MODEL_ANSWER_BYTES = 4096 };
+
 /* The recipe that the directory's configuration gives. Belongs to the model. */
 const preprocess *model_preprocess(const ken_model *model);
 const tokenizer *model_tokenizer(const ken_model *model); /* NULL when loaded vision_only */
@@ -28,6 +30,13 @@ void session_set_trace(ken_session *session, trace_fn *fn, void *context);
  * ken_session_encode_pixels for floats made by preprocess_table. */
 KEN_MUST_CHECK ken_status session_encode_floats(ken_session *session, const float *nchw,
                                                 int n_images, float *out, ken_error *err);
+
+/* What an earlier start found out about these weights on this CPU tier in this precision, such as
+ * the cosine to f32: a short text by the name of the question, kept in the model's cache. False
+ * when nobody knows, or there is no cache. */
+bool model_recall(const ken_model *model, const char *question, char answer[MODEL_ANSWER_BYTES]);
+/* Keeps an answer of less than MODEL_ANSWER_BYTES for the next start, where that is possible. */
+void model_remember(const ken_model *model, const char *question, const char *answer);
 
 /* Architectures that can be loaded, for messages and `ken models`; NULL past the last. */
 const char *model_architecture_name(size_t index);

@@ -1,5 +1,7 @@
 /* models/model_info.c: what a loaded model tells about itself. */
+#include "formats/weights_digest.h"
 #include "models/load.h"
+#include "models/model.h"
 
 #include <string.h>
 
@@ -31,7 +33,8 @@ ken_status ken_model_weights_sha256(const ken_model *model, char out[65], ken_er
     ken_status status = KEN_OK;
     pthread_mutex_lock(&digest->mutex);
     if (!digest->known)
-        status = weights_sha256(model->weights, digest->hex, err);
+        status = weights_sha256(model->weights, weight_cache_folder(model->cache), &digest->cancel,
+                                digest->hex, err);
     if (status == KEN_OK) {
         digest->known = true;
         memcpy(out, digest->hex, sizeof digest->hex);
@@ -50,6 +53,16 @@ ken_status ken_model_tokenize(const ken_model *model, const char *text, size_t s
     if (info)
         *info = (ken_token_info){.n_tokens = result.n_tokens, .truncated = result.truncated};
     return KEN_OK;
+}
+
+_Static_assert((int)MODEL_ANSWER_BYTES == (int)CACHE_FACT_BYTES, "an answer is a fact");
+
+bool model_recall(const ken_model *model, const char *question, char answer[MODEL_ANSWER_BYTES]) {
+    return weight_cache_recall(model->cache, question, answer);
+}
+
+void model_remember(const ken_model *model, const char *question, const char *answer) {
+    weight_cache_remember(model->cache, question, answer);
 }
 
 const preprocess *model_preprocess(const ken_model *model) {

@@ -7,14 +7,22 @@
 #include <math.h>
 #include <string.h>
 
-static ken_status read_query(reader *r, const char *prefix, size_t d, size_t heads, const float *w,
-                             const float *bias, const float **out, ken_error *err) {
-    float *probe = arena_array(r->memory, d, sizeof *probe);
-    float *query = arena_array(r->memory, d, sizeof *query);
-    if (!probe || !query)
-        return error_no_memory(err, d * sizeof *query);
-    TRY(reader_floats_into(r, tensor_name_join(prefix, ".probe").text, 3,
-                           (int64_t[]){1, 1, (int64_t)d}, probe, err));
+/* in_proj of the attention, `w` [3D, D] and `bias` [3D], and the probe [D]; with NULL they are only
+ * checked. */
+static ken_status read_in_proj(reader *r, const char *prefix, size_t d, float *w, float *bias,
+                               float *probe, ken_error *err) {
+    int64_t n = (int64_t)d;
+    tensor_name in_proj = tensor_name_join(prefix, ".attention.in_proj_");
+    TRY(reader_floats_into(r, tensor_name_join(in_proj.text, "weight").text, 2,
+                           (int64_t[]){3 * n, n}, w, err));
+    TRY(reader_floats_into(r, tensor_name_join(in_proj.text, "bias").text, 1, (int64_t[]){3 * n},
+                           bias, err));
+    return reader_floats_into(r, tensor_name_join(prefix, ".probe").text, 3, (int64_t[]){1, 1, n},
+                              probe, err);
+}
+
+static void make_query(const float *w, const float *bias, const float *probe, size_t d,
+                       size_t heads, float *query) {
     double query_scale = 1 / sqrt((double)(d / heads));
     for (size_t o = 0; o < d; o++) {
         double sum = bias[o];
@@ -22,26 +30,27 @@ static ken_status read_query(reader *r, const char *prefix, size_t d, size_t hea
             sum += (double)probe[i] * w[o * d + i];
         query[o] = (float)(sum * query_scale);
     }
-    *out = query;
-    return KEN_OK;
 }
 
 static ken_status read_attention(reader *r, const char *prefix, pooling_head *out, ken_error *err) {
     size_t d = out->config.width;
-    int64_t n = (int64_t)d;
+    tensor_name query_name = tensor_name_join(prefix, ".query"),
+                kv_name = tensor_name_join(prefix, ".attention.kv");
+    layer kv = {kv_name.text, 2 * d, d, .bias = true};
+    out->query = reader_take_vector(r, query_name.text, d);
+    if (out->query && reader_take(r, &kv, &out->attention_kv))
+        return read_in_proj(r, prefix, d, NULL, NULL, NULL, err);
     float *w = NULL;
-    TRY(reader_scratch(r, 3 * d * (d + 1), &w, err));
-    float *bias = w + 3 * d * d;
-    tensor_name attention = tensor_name_join(prefix, ".attention.");
-    TRY(reader_floats_into(r, tensor_name_join(attention.text, "in_proj_weight").text, 2,
-                           (int64_t[]){3 * n, n}, w, err));
-    TRY(reader_floats_into(r, tensor_name_join(attention.text, "in_proj_bias").text, 1,
-                           (int64_t[]){3 * n}, bias, err));
-    TRY(read_query(r, prefix, d, out->config.heads, w, bias, &out->query, err));
-    TRY(linear_init(&out->attention_kv, r->kernels, r->precision, w + d * d, d, bias + d, 2 * d, d,
-                    r->memory, err));
-    return reader_linear(r, tensor_name_join(attention.text, "out_proj").text, d, d, true,
-                         &out->attention_out_proj, err);
+    TRY(reader_scratch(r, 3 * d * (d + 1) + d, &w, err));
+    float *bias = w + 3 * d * d, *probe = bias + 3 * d;
+    TRY(read_in_proj(r, prefix, d, w, bias, probe, err));
+    float *query = arena_array(r->memory, d, sizeof *query);
+    if (!query)
+        return error_no_memory(err, d * sizeof *query);
+    make_query(w, bias, probe, d, out->config.heads, query);
+    reader_made_vector(r, query_name.text, query, d);
+    out->query = query;
+    return reader_pack(r, &kv, w + d * d, bias + d, &out->attention_kv, err);
 }
 
 ken_status pooling_head_read(reader *r, const pooling_head_config *config, const char *prefix,
@@ -49,6 +58,8 @@ ken_status pooling_head_read(reader *r, const pooling_head_config *config, const
     out->config = *config;
     size_t d = config->width, m = config->mlp_width;
     TRY(read_attention(r, prefix, out, err));
+    TRY(reader_linear(r, tensor_name_join(prefix, ".attention.out_proj").text, d, d, true,
+                      &out->attention_out_proj, err));
     TRY(reader_layer_norm(r, tensor_name_join(prefix, ".layernorm").text, d, config->eps,
                           &out->layernorm, err));
     TRY(reader_linear(r, tensor_name_join(prefix, ".mlp.fc1").text, m, d, true, &out->mlp_fc1,

@@ -24,6 +24,11 @@ void reader_end(reader *r) {
     r->scratch_floats = 0;
 }
 
+void reader_begin_tower(reader *r, const char *tower) {
+    if (r->blobs)
+        r->blobs->begin(r->blobs->context, tower);
+}
+
 bool reader_has(const reader *r, const char *name) {
     return weights_find(r->weights, name) != NULL;
 }
@@ -58,6 +63,22 @@ static ken_status check_type(const reader *r, const tensor *t, const char *name,
     return error_hint(err, status, "export the weights unquantized as float32 or float16");
 }
 
+/* Gives the mapped file's pages back: the numbers have been copied, or will not be needed soon. */
+static void release(const tensor *t) {
+    enum { worth_a_call = 1 << 16 };
+    if (t->size_bytes >= worth_a_call)
+        file_map_release(t->data, t->size_bytes);
+}
+
+static const void *take(reader *r, const char *name, size_t bytes) {
+    return r->blobs ? r->blobs->take(r->blobs->context, name, bytes) : NULL;
+}
+
+static void made(reader *r, const char *name, const void *blob, size_t bytes) {
+    if (r->blobs)
+        r->blobs->made(r->blobs->context, name, blob, bytes);
+}
+
 static bool all_finite(const reader *r, const tensor *t) {
     size_t count = tensor_count(t);
     const float *in_place = tensor_f32_in_place(t);
@@ -85,14 +106,24 @@ static ken_status find(reader *r, const char *name, int rank, const int64_t *sha
 ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,
                          const tensor **out, ken_error *err) {
     TRY(find(r, name, rank, shape, out, err));
-    return all_finite(r, *out) ? KEN_OK : not_finite(r, name, err);
+    /* A blob without bytes says that the numbers were looked at before. */
+    if (take(r, name, 0))
+        return KEN_OK;
+    if (!all_finite(r, *out))
+        return not_finite(r, name, err);
+    release(*out);
+    made(r, name, "", 0);
+    return KEN_OK;
 }
 
 ken_status reader_floats_into(reader *r, const char *name, int rank, const int64_t *shape,
                               float *out, ken_error *err) {
     const tensor *t;
     TRY(find(r, name, rank, shape, &t, err));
+    if (!out)
+        return KEN_OK;
     tensor_read_f32(t, r->kernels, 0, tensor_count(t), out);
+    release(t);
     return floats_are_finite(out, tensor_count(t)) ? KEN_OK : not_finite(r, name, err);
 }
 
@@ -110,22 +141,6 @@ ken_status reader_scalar(reader *r, const char *name, float *out, ken_error *err
     return reader_floats_into(r, name, rank, (int64_t[]){1}, out, err);
 }
 
-/* The weight as f32: in place when it can be, else in the scratch. */
-static ken_status weight_floats(reader *r, const char *name, int rank, const int64_t *shape,
-                                const float **out, ken_error *err) {
-    const tensor *t;
-    TRY(find(r, name, rank, shape, &t, err));
-    size_t count = tensor_count(t);
-    *out = tensor_f32_in_place(t);
-    if (!*out) {
-        float *copy = NULL;
-        TRY(reader_scratch(r, count, &copy, err));
-        tensor_read_f32(t, r->kernels, 0, count, copy);
-        *out = copy;
-    }
-    return floats_are_finite(*out, count) ? KEN_OK : not_finite(r, name, err);
-}
-
 ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float eps,
                              layer_norm *out, ken_error *err) {
     *out = (layer_norm){.width = width, .eps = eps};
@@ -133,33 +148,92 @@ ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float 
     return reader_vector(r, tensor_name_join(prefix, ".bias").text, width, &out->bias, err);
 }
 
-static ken_status pack(reader *r, const char *prefix, int rank, const int64_t *shape, bool bias,
-                       size_t n_in, linear *out, ken_error *err) {
-    size_t n_out = (size_t)shape[0];
-    const float *bias_values = NULL;
+/* ---- layers ---- */
+
+static linear_shape shape_of(const reader *r, const layer *l) {
+    return (linear_shape){r->precision, l->n_out, l->n_in, l->bias};
+}
+
+const float *reader_take_vector(reader *r, const char *name, size_t n) {
+    return take(r, name, n * sizeof(float));
+}
+
+void reader_made_vector(reader *r, const char *name, const float *values, size_t n) {
+    made(r, name, values, n * sizeof *values);
+}
+
+bool reader_take(reader *r, const layer *l, linear *out) {
+    linear_shape shape = shape_of(r, l);
+    const void *blob = take(r, l->name, linear_blob_bytes(r->kernels, &shape));
+    if (blob)
+        linear_bind(out, r->kernels, &shape, blob);
+    return blob != NULL;
+}
+
+ken_status reader_pack(reader *r, const layer *l, const float *w, const float *bias, linear *out,
+                       ken_error *err) {
+    linear_shape shape = shape_of(r, l);
+    size_t bytes = linear_blob_bytes(r->kernels, &shape);
+    void *blob = bytes < SIZE_MAX ? arena_alloc_raw(r->memory, bytes) : NULL;
+    if (!blob)
+        return error_no_memory(err, bytes);
+    linear_pack(r->kernels, &shape, w, l->n_in, bias, blob);
+    made(r, l->name, blob, bytes);
+    linear_bind(out, r->kernels, &shape, blob);
+    return KEN_OK;
+}
+
+/* The numbers as f32: in place when they can be, else in `room`. */
+static ken_status floats_of(const reader *r, const tensor *t, const char *name, float *room,
+                            const float **out, ken_error *err) {
+    size_t count = tensor_count(t);
+    *out = tensor_f32_in_place(t);
+    if (!*out) {
+        tensor_read_f32(t, r->kernels, 0, count, room);
+        *out = room;
+    }
+    return floats_are_finite(*out, count) ? KEN_OK : not_finite(r, name, err);
+}
+
+/* "NAME.weight", whose first number is n_out, and "NAME.bias". */
+static ken_status read_layer(reader *r, const layer *l, int rank, const int64_t *shape, linear *out,
+                             ken_error *err) {
+    tensor_name weight_name = tensor_name_join(l->name, ".weight"),
+                bias_name = tensor_name_join(l->name, ".bias");
+    const tensor *weight, *bias = NULL;
+    if (l->bias)
+        TRY(find(r, bias_name.text, 1, shape, &bias, err));
+    TRY(find(r, weight_name.text, rank, shape, &weight, err));
+    if (reader_take(r, l, out))
+        return KEN_OK;
+    float *room = NULL;
+    size_t copied = tensor_f32_in_place(weight) ? 0 : tensor_count(weight);
+    TRY(reader_scratch(r, l->n_out + copied, &room, err));
+    const float *w, *b = NULL;
     if (bias)
-        TRY(reader_vector(r, tensor_name_join(prefix, ".bias").text, n_out, &bias_values, err));
-    const float *weight = NULL;
-    TRY(weight_floats(r, tensor_name_join(prefix, ".weight").text, rank, shape, &weight, err));
-    return linear_init(out, r->kernels, r->precision, weight, n_in, bias_values, n_out, n_in,
-                       r->memory, err);
+        TRY(floats_of(r, bias, bias_name.text, room, &b, err));
+    TRY(floats_of(r, weight, weight_name.text, room + l->n_out, &w, err));
+    return reader_pack(r, l, w, b, out, err);
 }
 
 ken_status reader_linear(reader *r, const char *prefix, size_t n_out, size_t n_in, bool bias,
                          linear *out, ken_error *err) {
-    int64_t shape[] = {(int64_t)n_out, (int64_t)n_in};
-    return pack(r, prefix, 2, shape, bias, n_in, out, err);
+    return read_layer(r, &(layer){prefix, n_out, n_in, bias}, 2,
+                      (int64_t[]){(int64_t)n_out, (int64_t)n_in}, out, err);
 }
 
 ken_status reader_patch_conv(reader *r, const char *prefix, size_t n_out, size_t channels,
                              size_t size, bool bias, linear *out, ken_error *err) {
     int64_t shape[] = {(int64_t)n_out, (int64_t)channels, (int64_t)size, (int64_t)size};
-    return pack(r, prefix, 4, shape, bias, channels * size * size, out, err);
+    return read_layer(r, &(layer){prefix, n_out, channels * size * size, bias}, 4, shape, out, err);
 }
 
 ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_out, linear *out,
                              ken_error *err) {
     int64_t shape[] = {(int64_t)n_in, (int64_t)n_out};
+    layer projection = {name, n_out, n_in, .bias = false};
+    if (reader_take(r, &projection, out))
+        return reader_floats_into(r, name, 2, shape, NULL, err);
     const tensor *t;
     TRY(find(r, name, 2, shape, &t, err));
     float *scratch = NULL;
@@ -171,6 +245,5 @@ ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_
     for (size_t i = 0; i < n_in; i++)
         for (size_t o = 0; o < n_out; o++)
             transposed[o * n_in + i] = scratch[i * n_out + o];
-    return linear_init(out, r->kernels, r->precision, transposed, n_in, NULL, n_out, n_in,
-                       r->memory, err);
+    return reader_pack(r, &projection, transposed, NULL, out, err);
 }

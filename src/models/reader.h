@@ -10,10 +10,24 @@
 #include "tensor/linear.h"
 #include "tensor/norm.h"
 
+/* Where packed numbers are kept between two starts: a layer's blob (tensor/linear.h), or a vector
+ * that was computed from weights. Names are unique in a model and come in a fixed order. */
+typedef struct blob_store {
+    /* The names that follow are of the tower "vision" or "text". */
+    void (*begin)(void *context, const char *tower);
+    /* `bytes` bytes, 64-byte aligned, that live as long as the model; NULL: not there. */
+    const void *(*take)(void *context, const char *name, size_t bytes);
+    /* What was not there, or not all that goes with it, has been made. The blob stays the model's.
+     */
+    void (*made)(void *context, const char *name, const void *blob, size_t bytes);
+    void *context;
+} blob_store;
+
 typedef struct reader {
     const weights *weights;
     const kernels *kernels;
     ken_precision precision; /* of the linear layers */
+    const blob_store *blobs; /* NULL: every layer is packed here */
     arena *memory;
     uint64_t n_parameters; /* elements of the parameters read so far */
     float *scratch;        /* for weights on their way to being packed */
@@ -33,11 +47,14 @@ tensor_name tensor_name_index(const char *prefix, size_t index);
 /* Frees the scratch; the layers stay. */
 void reader_end(reader *r);
 bool reader_has(const reader *r, const char *name);
+/* What is read from here on belongs to the tower "vision" or "text". */
+void reader_begin_tower(reader *r, const char *tower);
 
 /* The tensor itself, checked but not copied: for tables too big to convert. */
 KEN_MUST_CHECK ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,
                                         const tensor **out, ken_error *err);
-/* Converts into `out`, which holds the tensor's elements. */
+/* Converts into `out`, which holds the tensor's elements. With NULL the tensor's name, shape and
+ * type are checked, and its numbers are left alone: what was made of them came from r->blobs. */
 KEN_MUST_CHECK ken_status reader_floats_into(reader *r, const char *name, int rank,
                                              const int64_t *shape, float *out, ken_error *err);
 KEN_MUST_CHECK ken_status reader_vector(reader *r, const char *name, size_t n, const float **out,
@@ -46,6 +63,23 @@ KEN_MUST_CHECK ken_status reader_vector(reader *r, const char *name, size_t n, c
 KEN_MUST_CHECK ken_status reader_scalar(reader *r, const char *name, float *out, ken_error *err);
 /* At least `n` floats, valid until the next call; NULL and the error's reason without memory. */
 KEN_MUST_CHECK ken_status reader_scratch(reader *r, size_t n, float **out, ken_error *err);
+
+/* ---- layers ---- */
+
+/* A linear layer; `name` stands for it in r->blobs. */
+typedef struct layer {
+    const char *name;
+    size_t n_out, n_in;
+    bool bias;
+} layer;
+/* The layer out of r->blobs; false when it has to be packed. */
+bool reader_take(reader *r, const layer *shape, linear *out);
+/* Packs `w` [n_out, n_in] and `bias` [n_out]. */
+KEN_MUST_CHECK ken_status reader_pack(reader *r, const layer *shape, const float *w,
+                                      const float *bias, linear *out, ken_error *err);
+/* The same for `n` floats that were computed from weights; NULL when they have to be made. */
+const float *reader_take_vector(reader *r, const char *name, size_t n);
+void reader_made_vector(reader *r, const char *name, const float *values, size_t n);
 
 KEN_MUST_CHECK ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float eps,
                                             layer_norm *out, ken_error *err);

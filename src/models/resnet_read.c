@@ -6,15 +6,16 @@
 /* PyTorch's BatchNorm2d default, which no configuration changes. */
 static const double batch_norm_eps = 1e-5;
 
-/* gamma, beta, mean, variance of "PREFIX" (such as "visual.bn1"), each [n], one after the other. */
+/* gamma, beta, mean, variance of "PREFIX" (such as "visual.bn1"), each [n], one after the other;
+ * with NULL they are only checked. */
 static ken_status read_batch_norm(reader *r, const char *prefix, size_t n, float *out,
                                   ken_error *err) {
     static const char *const parts[] = {".weight", ".bias", ".running_mean", ".running_var"};
     for (size_t i = 0; i < 4; i++)
         TRY(reader_floats_into(r, tensor_name_join(prefix, parts[i]).text, 1,
-                               (int64_t[]){(int64_t)n}, out + i * n, err));
+                               (int64_t[]){(int64_t)n}, out ? out + i * n : NULL, err));
     r->n_parameters -= 2 * n; /* the running statistics are not parameters */
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; out && i < n; i++)
         if (out[3 * n + i] < 0)
             return error_set(err, KEN_BAD_FORMAT,
                              "'%s': tensor '%s.running_var' holds %g, expected at least 0",
@@ -38,23 +39,31 @@ static void fold(const conv2d *conv, size_t n_out, const float *w, const float *
     }
 }
 
-/* The convolution "PREFIXconv_name.weight" with the batch norm "PREFIXbn_name" that follows it. */
+/* "CONV.weight" and the batch norm "BN"; with NULL they are only checked. */
+static ken_status read_conv_floats(reader *r, const conv2d *conv, const layer *l, const char *bn,
+                                   float *w, float *batch_norm, ken_error *err) {
+    TRY(reader_floats_into(r, tensor_name_join(l->name, ".weight").text, 4,
+                           (int64_t[]){(int64_t)l->n_out, (int64_t)conv->channels,
+                                       (int64_t)conv->kernel, (int64_t)conv->kernel},
+                           w, err));
+    return read_batch_norm(r, bn, l->n_out, batch_norm, err);
+}
+
+/* The convolution "PREFIXconv_name" with the batch norm "PREFIXbn_name" that follows it. */
 static ken_status read_conv(reader *r, const char *prefix, const char *conv_name,
                             const char *bn_name, size_t n_out, conv2d *conv, ken_error *err) {
     size_t k = conv->kernel * conv->kernel * conv->channels;
+    tensor_name name = tensor_name_join(prefix, conv_name), bn = tensor_name_join(prefix, bn_name);
+    layer l = {name.text, n_out, k, .bias = true};
+    if (reader_take(r, &l, &conv->weight))
+        return read_conv_floats(r, conv, &l, bn.text, NULL, NULL, err);
     float *scratch = NULL;
     TRY(reader_scratch(r, n_out * (2 * k + 5), &scratch, err));
     float *folded = scratch + n_out * k, *batch_norm = folded + n_out * k,
           *bias = batch_norm + 4 * n_out;
-    tensor_name name = tensor_name_join(prefix, conv_name);
-    TRY(reader_floats_into(r, tensor_name_join(name.text, ".weight").text, 4,
-                           (int64_t[]){(int64_t)n_out, (int64_t)conv->channels,
-                                       (int64_t)conv->kernel, (int64_t)conv->kernel},
-                           scratch, err));
-    TRY(read_batch_norm(r, tensor_name_join(prefix, bn_name).text, n_out, batch_norm, err));
+    TRY(read_conv_floats(r, conv, &l, bn.text, scratch, batch_norm, err));
     fold(conv, n_out, scratch, batch_norm, folded, bias);
-    return linear_init(&conv->weight, r->kernels, r->precision, folded, k, bias, n_out, k,
-                       r->memory, err);
+    return reader_pack(r, &l, folded, bias, &conv->weight, err);
 }
 
 static conv2d conv_shape(size_t channels, size_t kernel, size_t stride) {
@@ -97,6 +106,7 @@ static ken_status read_stage(reader *r, const char *prefix, size_t stage, resnet
     return KEN_OK;
 }
 
+/* With NULL they are only checked. */
 static ken_status read_attnpool_weights(reader *r, const char *prefix, size_t d, float *w,
                                         float *bias, ken_error *err) {
     static const char *const names[] = {"q_proj", "k_proj", "v_proj"};
@@ -104,11 +114,31 @@ static ken_status read_attnpool_weights(reader *r, const char *prefix, size_t d,
     for (size_t i = 0; i < 3; i++) {
         tensor_name name = tensor_name_join(prefix, names[i]);
         TRY(reader_floats_into(r, tensor_name_join(name.text, ".weight").text, 2, (int64_t[]){n, n},
-                               w + i * d * d, err));
+                               w ? w + i * d * d : NULL, err));
         TRY(reader_floats_into(r, tensor_name_join(name.text, ".bias").text, 1, (int64_t[]){n},
-                               bias + i * d, err));
+                               bias ? bias + i * d : NULL, err));
     }
     return KEN_OK;
+}
+
+static ken_status read_attnpool_qkv(reader *r, const char *prefix, const resnet_config *config,
+                                    attnpool *out, ken_error *err) {
+    size_t d = config->width * RESNET_REDUCTION;
+    tensor_name q_name = tensor_name_join(prefix, "q"), kv_name = tensor_name_join(prefix, "kv");
+    layer q = {q_name.text, d, d, .bias = true}, kv = {kv_name.text, 2 * d, d, .bias = true};
+    if (reader_take(r, &q, &out->q_proj) && reader_take(r, &kv, &out->kv_proj))
+        return read_attnpool_weights(r, prefix, d, NULL, NULL, err);
+    float *w = NULL;
+    TRY(reader_scratch(r, 3 * d * (d + 1), &w, err));
+    float *bias = w + 3 * d * d;
+    TRY(read_attnpool_weights(r, prefix, d, w, bias, err));
+    float query_scale = (float)(1 / sqrt((double)(d / config->heads)));
+    for (size_t i = 0; i < d * d; i++)
+        w[i] *= query_scale;
+    for (size_t i = 0; i < d; i++)
+        bias[i] *= query_scale;
+    TRY(reader_pack(r, &q, w, bias, &out->q_proj, err));
+    return reader_pack(r, &kv, w + d * d, bias + d, &out->kv_proj, err);
 }
 
 static ken_status read_attnpool(reader *r, const char *prefix, const resnet_config *config,
@@ -121,18 +151,7 @@ static ken_status read_attnpool(reader *r, const char *prefix, const resnet_conf
     out->positional_embedding = positions;
     TRY(reader_floats_into(r, tensor_name_join(prefix, "positional_embedding").text, 2,
                            (int64_t[]){(int64_t)tokens, (int64_t)d}, positions, err));
-    float *w = NULL;
-    TRY(reader_scratch(r, 3 * d * (d + 1), &w, err));
-    float *bias = w + 3 * d * d;
-    TRY(read_attnpool_weights(r, prefix, d, w, bias, err));
-    float query_scale = (float)(1 / sqrt((double)(d / config->heads)));
-    for (size_t i = 0; i < d * d; i++)
-        w[i] *= query_scale;
-    for (size_t i = 0; i < d; i++)
-        bias[i] *= query_scale;
-    TRY(linear_init(&out->q_proj, r->kernels, r->precision, w, d, bias, d, d, r->memory, err));
-    TRY(linear_init(&out->kv_proj, r->kernels, r->precision, w + d * d, d, bias + d, 2 * d, d,
-                    r->memory, err));
+    TRY(read_attnpool_qkv(r, prefix, config, out, err));
     return reader_linear(r, tensor_name_join(prefix, "c_proj").text, config->embedding_width, d,
                          true, &out->c_proj, err);
 }
@@ -142,6 +161,7 @@ ken_status resnet_read(reader *r, const resnet_config *config, const char *prefi
     resnet *net = arena_alloc(r->memory, sizeof *net);
     if (!net)
         return error_no_memory(err, sizeof *net);
+    reader_begin_tower(r, "vision");
     net->config = *config;
     size_t width = config->width;
     net->conv1 = conv_shape(3, 3, 2);

@@ -10,6 +10,7 @@ ken_status text_read(reader *r, const text_config *config, const text_names *nam
     text_transformer *t = arena_alloc(r->memory, sizeof *t);
     if (!t)
         return error_no_memory(err, sizeof *t);
+    reader_begin_tower(r, "text");
     t->config = *config;
     size_t d = config->transformer.width;
     TRY(reader_tensor(r, names->token_embedding, 2,
@@ -39,7 +40,9 @@ ken_status text_read(reader *r, const text_config *config, const text_names *nam
 static void *take(const text_transformer *t, size_t batch, workspace *w, transformer_buffers *out) {
     size_t rows = batch * t->config.context_length;
     transformer_take(&t->config.transformer, rows, batch, w, out);
-    return workspace_take(w, 1, transformer_quantized_bytes(&t->transformer, rows));
+    size_t blocks = transformer_quantized_bytes(&t->transformer, rows),
+           projection = linear_quantized_bytes(&t->text_projection, batch);
+    return workspace_take(w, 1, blocks > projection ? blocks : projection);
 }
 
 size_t text_workspace_bytes(const text_transformer *t, size_t batch) {

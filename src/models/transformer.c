@@ -24,14 +24,19 @@ void transformer_take(const transformer_config *config, size_t rows, size_t sequ
 }
 
 size_t transformer_quantized_bytes(const transformer *t, size_t rows) {
-    /* All blocks have the same widths, and only their MLPs read rows that are not D wide. */
-    const transformer_block *block = &t->resblocks[0];
-    return max(linear_quantized_bytes(&block->mlp_c_fc, rows),
-               linear_quantized_bytes(&block->mlp_c_proj, rows));
+    size_t bytes = 0;
+    for (size_t i = 0; i < t->config.layers; i++) {
+        const transformer_block *b = &t->resblocks[i];
+        const linear *const layers[] = {&b->attn_in_proj,  &b->attn_q,   &b->attn_kv,
+                                        &b->attn_out_proj, &b->mlp_c_fc, &b->mlp_c_proj};
+        bytes =
+            max(bytes, linear_quantized_bytes_most(layers, sizeof layers / sizeof *layers, rows));
+    }
+    return bytes;
 }
 
 size_t transformer_scratch(const transformer_config *config, size_t tokens) {
-    return attention_f32_scratch(tokens, tokens, config->width / config->heads);
+    return attention_scratch(tokens, tokens, config->width / config->heads);
 }
 
 /* x += c_proj(activation(c_fc(ln_2(x)))) on `rows` rows. */
@@ -88,7 +93,8 @@ static void run_block(const exec *e, const transformer *t, const transformer_blo
                                        .k_begin = b->begin,
                                        .heads = t->config.heads,
                                        .head_width = d / t->config.heads,
-                                       .causal = t->config.causal});
+                                       .causal = t->config.causal,
+                                       .precision = block->attn_out_proj.precision});
     add_out_proj(e, t, block, b->x, b->h, rows);
     run_mlp(e, t, block, b->x, b->h, b->wide, rows);
 }

@@ -27,7 +27,7 @@ const block_names block_names_hugging_face = {
     .c_proj = "mlp.fc2",
 };
 
-/* q, k and v one below the other: `w` [3D, D], `bias` [3D]. */
+/* q, k and v one below the other: `w` [3D, D], `bias` [3D]; with NULL they are only checked. */
 static ken_status read_qkv(reader *r, const block_names *names, const char *prefix, size_t d,
                            float *w, float *bias, ken_error *err) {
     int64_t n = (int64_t)d;
@@ -42,9 +42,9 @@ static ken_status read_qkv(reader *r, const block_names *names, const char *pref
     for (size_t i = 0; i < 3; i++) {
         tensor_name part = tensor_name_join(prefix, parts[i]);
         TRY(reader_floats_into(r, tensor_name_join(part.text, ".weight").text, 2, (int64_t[]){n, n},
-                               w + i * d * d, err));
+                               w ? w + i * d * d : NULL, err));
         TRY(reader_floats_into(r, tensor_name_join(part.text, ".bias").text, 1, (int64_t[]){n},
-                               bias + i * d, err));
+                               bias ? bias + i * d : NULL, err));
     }
     return KEN_OK;
 }
@@ -58,6 +58,15 @@ static ken_status read_attention(reader *r, const transformer_config *c, const b
                                  const char *prefix, bool pooled, transformer_block *out,
                                  ken_error *err) {
     size_t d = c->width;
+    tensor_name qkv_name = tensor_name_join(prefix, "attn.qkv"),
+                q_name = tensor_name_join(prefix, "attn.q"),
+                kv_name = tensor_name_join(prefix, "attn.kv");
+    layer qkv = {qkv_name.text, 3 * d, d, .bias = true}, q = {q_name.text, d, d, .bias = true},
+          kv = {kv_name.text, 2 * d, d, .bias = true};
+    bool taken = pooled ? reader_take(r, &q, &out->attn_q) && reader_take(r, &kv, &out->attn_kv)
+                        : reader_take(r, &qkv, &out->attn_in_proj);
+    if (taken)
+        return read_qkv(r, names, prefix, d, NULL, NULL, err);
     float *w = NULL;
     TRY(reader_scratch(r, 3 * d * (d + 1), &w, err));
     float *bias = w + 3 * d * d;
@@ -66,30 +75,35 @@ static ken_status read_attention(reader *r, const transformer_config *c, const b
     scale(w, d * d, query_scale);
     scale(bias, d, query_scale);
     if (!pooled)
-        return linear_init(&out->attn_in_proj, r->kernels, r->precision, w, d, bias, 3 * d, d,
-                           r->memory, err);
-    TRY(linear_init(&out->attn_q, r->kernels, r->precision, w, d, bias, d, d, r->memory, err));
-    return linear_init(&out->attn_kv, r->kernels, r->precision, w + d * d, d, bias + d, 2 * d, d,
-                       r->memory, err);
+        return reader_pack(r, &qkv, w, bias, &out->attn_in_proj, err);
+    TRY(reader_pack(r, &q, w, bias, &out->attn_q, err));
+    return reader_pack(r, &kv, w + d * d, bias + d, &out->attn_kv, err);
+}
+
+/* "NAME.weight", "NAME.bias" and `gamma_name`; with NULL they are only checked. */
+static ken_status read_projection(reader *r, const layer *l, const char *gamma_name, float *w,
+                                  float *bias, float *gamma, ken_error *err) {
+    int64_t shape[] = {(int64_t)l->n_out, (int64_t)l->n_in};
+    TRY(reader_floats_into(r, tensor_name_join(l->name, ".weight").text, 2, shape, w, err));
+    TRY(reader_floats_into(r, tensor_name_join(l->name, ".bias").text, 1, shape, bias, err));
+    return reader_floats_into(r, gamma_name, 1, shape, gamma, err);
 }
 
 /* A projection whose outputs are multiplied by the layer scale `gamma_name`. */
 static ken_status read_scaled(reader *r, const char *prefix, const char *gamma_name, size_t n_out,
                               size_t n_in, linear *out, ken_error *err) {
+    layer l = {prefix, n_out, n_in, .bias = true};
+    if (reader_take(r, &l, out))
+        return read_projection(r, &l, gamma_name, NULL, NULL, NULL, err);
     float *w = NULL;
     TRY(reader_scratch(r, n_out * (n_in + 2), &w, err));
     float *bias = w + n_out * n_in, *gamma = bias + n_out;
-    int64_t o = (int64_t)n_out, i = (int64_t)n_in;
-    TRY(reader_floats_into(r, tensor_name_join(prefix, ".weight").text, 2, (int64_t[]){o, i}, w,
-                           err));
-    TRY(reader_floats_into(r, tensor_name_join(prefix, ".bias").text, 1, (int64_t[]){o}, bias,
-                           err));
-    TRY(reader_floats_into(r, gamma_name, 1, (int64_t[]){o}, gamma, err));
+    TRY(read_projection(r, &l, gamma_name, w, bias, gamma, err));
     for (size_t row = 0; row < n_out; row++) {
         scale(w + row * n_in, n_in, gamma[row]);
         bias[row] *= gamma[row];
     }
-    return linear_init(out, r->kernels, r->precision, w, n_in, bias, n_out, n_in, r->memory, err);
+    return reader_pack(r, &l, w, bias, out, err);
 }
 
 static ken_status read_output(reader *r, const transformer_config *c, const char *prefix,

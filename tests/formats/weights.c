@@ -1,15 +1,17 @@
 /* Model directories: shards, paths that lead out, files that are no safetensors, missing tensors.
  */
-#include "formats/weights.h"
+#include "formats/weights_digest.h"
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "formats/scratch.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const names[] = {"model", "open_clip_model", NULL};
@@ -36,12 +38,62 @@ static void test_single_file(void **state) {
     assert_non_null(strstr(weights_path(w), "single/model.safetensors"));
     char digest[65], expected[65];
     file_map map;
-    assert_ok(weights_sha256(w, digest, &err), err);
+    assert_ok(weights_sha256(w, NULL, NULL, digest, &err), err);
     assert_ok(file_map_open(weights_path(w), &map, &err), err);
     assert_ok(hash_sha256(map.data, map.size, expected, &err), err);
     assert_string_equal(digest, expected);
     file_map_close(&map);
     weights_close(w);
+}
+
+/* Sets both times of a file to `seconds` ago. Its time of change stays now, and decides. */
+static void set_mtime(const char *path, time_t seconds) {
+    struct timespec then = {.tv_sec = time(NULL) - seconds};
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){then, then}, 0), 0);
+}
+
+static uint64_t n_facts(const cache *c) {
+    cache_usage usage;
+    ken_error err;
+    assert_ok(cache_measure(c, &usage, &err), err);
+    return usage.n_files;
+}
+
+/* A digest is remembered for a file that has settled, and for no other state of it. */
+static void test_remembered_digest(void **state) {
+    (void)state;
+    cache *c;
+    weights *w;
+    ken_error err;
+    char digest[65], wrong[65];
+    assert_ok(cache_open(scratch_path("cache"), 0, &c, &err), err);
+    const char *path = scratch_safetensors("memo/model.safetensors", ONE("a"), 2);
+    assert_ok(open_dir("memo", &w, &err), err);
+    assert_false(weights_sha256_is_known(w, c));
+    assert_ok(weights_sha256(w, c, NULL, digest, &err), err);
+    assert_int_equal(n_facts(c), 0); /* it changed less than two seconds ago */
+    weights_close(w);
+    sleep(3);
+    assert_ok(open_dir("memo", &w, &err), err);
+    assert_ok(weights_sha256(w, c, NULL, digest, &err), err);
+    assert_int_equal(n_facts(c), 1);
+    assert_true(weights_sha256_is_known(w, c));
+    assert_false(weights_sha256_is_known(w, NULL));
+    assert_ok(weights_sha256(w, c, NULL, wrong, &err), err);
+    assert_string_equal(wrong, digest);
+    /* It is changed while it is mapped: what is hashed then is not remembered for the new state. */
+    set_mtime(path, 100);
+    weights *changed;
+    assert_ok(open_dir("memo", &changed, &err), err);
+    assert_false(weights_sha256_is_known(changed, c));
+    assert_ok(weights_sha256(changed, c, NULL, wrong, &err), err);
+    assert_int_equal(n_facts(c), 1);
+    assert_true(weights_sha256_is_known(w, c));
+    atomic_bool cancel = true;
+    assert_error(weights_sha256(changed, c, &cancel, wrong, &err), KEN_CANCELLED, err, "given up");
+    weights_close(changed);
+    weights_close(w);
+    cache_close(c);
 }
 
 static void write_shards(const char *dir, const char *weight_map) {
@@ -74,12 +126,12 @@ static void test_shards(void **state) {
     assert_string_equal(weights_metadata(w, "format"), "pt");
     assert_non_null(strstr(weights_path(w), "m-00001"));
     char digest[65], again[65];
-    assert_ok(weights_sha256(w, digest, &err), err);
+    assert_ok(weights_sha256(w, NULL, NULL, digest, &err), err);
     weights_close(w);
     /* The order in which the map names the files changes nothing. */
     write_shards("shards", "\"a\":\"m-00001.safetensors\",\"b\":\"m-00002.safetensors\"");
     assert_ok(open_dir("shards", &w, &err), err);
-    assert_ok(weights_sha256(w, again, &err), err);
+    assert_ok(weights_sha256(w, NULL, NULL, again, &err), err);
     assert_string_equal(digest, again);
     weights_close(w);
 }
@@ -232,10 +284,10 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_single_file),   cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_bad_maps),      cmocka_unit_test(test_links),
-        cmocka_unit_test(test_other_formats), cmocka_unit_test(test_get),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_single_file), cmocka_unit_test(test_remembered_digest),
+        cmocka_unit_test(test_shards),      cmocka_unit_test(test_bad_maps),
+        cmocka_unit_test(test_links),       cmocka_unit_test(test_other_formats),
+        cmocka_unit_test(test_get),         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -29,10 +29,11 @@ def folder(photos, tmp_path):
 class Jobs:
     """Starts ken embed in tmp_path with the demonstration model."""
 
-    def __init__(self, ken, tmp_path):
+    def __init__(self, ken, tmp_path, cache_home):
         self.ken = ken
         self.dir = tmp_path
-        self.env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "KEN_MODEL": "demo"}
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "KEN_MODEL": "demo",
+                    "XDG_CACHE_HOME": str(cache_home)}
 
     def __call__(self, *args, wrap=(), stdin=None, timeout=60, preexec_fn=None):
         """Result of ken embed ARGS; wrap is a command that runs it, such as strace."""
@@ -70,8 +71,8 @@ class Jobs:
 
 
 @pytest.fixture
-def embed(ken, tmp_path):
-    return Jobs(ken, tmp_path)
+def embed(ken, tmp_path, cache_home):
+    return Jobs(ken, tmp_path, cache_home)
 
 
 @pytest.fixture(scope="session")

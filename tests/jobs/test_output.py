@@ -30,7 +30,7 @@ def test_columns_and_metadata(embed, folder):
     meta = {k.decode(): v.decode() for k, v in table.schema.metadata.items() if k.startswith(b"ken.")}
     assert meta["ken.format_version"] == "1" and meta["ken.model_id"] == "demo"
     assert meta["ken.kind"] == "image" and meta["ken.dim"] == "256" and meta["ken.normalized"] == "true"
-    assert meta["ken.precision"] == "f32" and float(meta["ken.precision_cosine_min"]) > 0.9999
+    assert meta["ken.precision"] == "s16" and float(meta["ken.precision_cosine_min"]) > 0.9999
     assert hashlib.sha256(meta["ken.preprocess"].encode()).hexdigest() == meta["ken.preprocess_sha256"]
     assert len(meta["ken.weights_sha256"]) == 64
     assert not list(embed.dir.glob("out.parquet.*"))
@@ -243,7 +243,7 @@ def embeddings(embed, path):
 
 
 def test_s16_is_near_f32_and_says_so(embed, folder):
-    embed.ok("in", "-o", "f32.parquet")
+    embed.ok("in", "-o", "f32.parquet", "--precision", "f32")
     embed.ok("in", "-o", "s16.parquet", "--precision", "s16")
     meta = embed.table("s16.parquet").schema.metadata
     assert (meta[b"ken.precision"], meta[b"ken.precision_cosine_min"]) == (b"s16", b"0.99999")

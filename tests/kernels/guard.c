@@ -34,8 +34,14 @@ void guard_free_all(void) {
     }
 }
 
+#define SEED 0x9e3779b97f4a7c15u
+static uint64_t state = SEED;
+
+void random_restart(void) {
+    state = SEED;
+}
+
 uint32_t random_bits(void) {
-    static uint64_t state = 0x9e3779b97f4a7c15u;
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;

@@ -18,7 +18,8 @@ static inline float *guard_floats(guard_side side, size_t n) {
     return guard_new(side, n * sizeof(float));
 }
 
-/* Reproducible values: the same sequence on every machine. */
+/* Reproducible values: the same sequence on every machine, from random_restart on. */
+void random_restart(void);
 uint32_t random_bits(void);
 /* Uniform in [-1, 1). */
 float random_float(void);

@@ -30,6 +30,7 @@ static void run_check(void **state) {
         printf("%s skipped: %s\n", t->name, reason);
         skip();
     }
+    random_restart();
     t->check(k);
     guard_free_all();
 }

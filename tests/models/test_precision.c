@@ -46,7 +46,7 @@ static void encode(const char *dir, const ken_model_options *options, ken_pool *
 /* s16 on every tier beside f32 on the scalar one. */
 static void near_f32(const char *dir) {
     embeddings exact, found;
-    encode(dir, &(ken_model_options){.cpu_tier = "scalar"}, NULL, &exact);
+    encode(dir, &(ken_model_options){.cpu_tier = "scalar", .precision = KEN_PRECISION_F32}, NULL, &exact);
     for (size_t tier = 0; kernels_tier_name(tier); tier++) {
         const char *name = kernels_tier_name(tier);
         if (!kernels_find(name, NULL))
@@ -117,7 +117,7 @@ static void test_other_bits(void **state) {
     (void)state;
     embeddings exact, found;
     const char *dir = fixture_dir("hf_clip_classic");
-    encode(dir, &(ken_model_options){0}, NULL, &exact);
+    encode(dir, &(ken_model_options){.precision = KEN_PRECISION_F32}, NULL, &exact);
     encode(dir, &(ken_model_options){.precision = KEN_PRECISION_S16}, NULL, &found);
     assert_memory_not_equal(exact.images, found.images, sizeof(float) * (size_t)exact.width);
     assert_memory_not_equal(exact.texts, found.texts, sizeof(float) * (size_t)exact.width);
@@ -125,6 +125,7 @@ static void test_other_bits(void **state) {
 
 static void test_names(void **state) {
     (void)state;
+    assert_string_equal(ken_precision_name(KEN_PRECISION_DEFAULT), "default");
     assert_string_equal(ken_precision_name(KEN_PRECISION_F32), "f32");
     assert_string_equal(ken_precision_name(KEN_PRECISION_S16), "s16");
     assert_string_equal(ken_precision_name(KEN_PRECISION_INT8), "int8");

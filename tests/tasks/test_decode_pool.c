@@ -173,6 +173,8 @@ static void assert_good(decode_pool *pool, int worker, const char *file) {
     assert_null(out.stage);
     assert_int_equal(out.width, (int)strlen(file));
     assert_string_equal(out.warning, "");
+    assert_true(out.decode.seconds > 0 && out.decode.cpu_seconds > 0);
+    assert_true(out.resize.seconds == 0); /* this decoder has no such step */
 }
 
 static void test_good_and_bad(void **state) {

@@ -22,8 +22,9 @@ static int setup(void **state) {
     (void)state;
     ken_error err;
     memcpy(scratch, "/tmp/ken-verify-XXXXXX", 23);
-    return ken_model_load(model_path, NULL, &model, &err) != KEN_OK ||
-           ken_model_load(demo_path, NULL, &demo, &err) != KEN_OK || !mkdtemp(scratch);
+    const ken_model_options f32 = {.precision = KEN_PRECISION_F32};
+    return ken_model_load(model_path, &f32, &model, &err) != KEN_OK ||
+           ken_model_load(demo_path, &f32, &demo, &err) != KEN_OK || !mkdtemp(scratch);
 }
 
 static int teardown(void **state) {

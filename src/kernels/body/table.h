@@ -1,9 +1,11 @@
 /* kernels/body/table.h: the last include of a tier's file. Compiles all bodies with the vector
  * vocabulary that was included before, and makes the tier's table, kernels_TIER. */
 #include "kernels/body/attention.h"
+#include "kernels/body/attention_s16.h"
 #include "kernels/body/elements.h"
 #include "kernels/body/gemm.h"
 #include "kernels/body/gemm_s16.h"
+#include "kernels/body/gemm_u8.h"
 #include "kernels/body/math.h"
 #include "kernels/body/resize.h"
 #include "kernels/body/rows.h"
@@ -19,6 +21,7 @@ const kernels TABLE_NAME(TIER_NAME) = {
     .tier = TIER_TEXT(TIER_NAME),
     .gemm_f32_nr = NR,
     .gemm_f32_mr = GEMM_MR,
+    .gemm_u8_mr = GEMM_U8_MR,
 #define KERNEL(name, result, parameters) .name = name,
 #include "kernels/kernels.def"
 #undef KERNEL

@@ -9,9 +9,12 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES 8
-#define GEMM_MR   6
-#define GEMM_NV   2
+#define VEC_LANES      8
+#define GEMM_MR        6
+#define GEMM_NV        2
+#define GEMM_U8_MR     5
+#define DOT_U8S8_QUADS 2
+#define DOT_U8S8_ZERO  0
 /* CPUs that have no AVX-512 often have only 512 KiB of level 2 cache. */
 #define GEMM_GROUP_BYTES ((size_t)400 << 10)
 
@@ -68,6 +71,16 @@ VEC vf vf_round(vf x) {
 VEC vf vf_pow2(vf x) {
     vi biased = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+VEC vf vf_sqrt(vf x) {
+    return _mm256_sqrt_ps(x);
+}
+VEC vf vf_fraction(vf x) {
+    return _mm256_sub_ps(x, _mm256_floor_ps(x));
+}
+VEC vf vf_times_pow2(vf y, vf x) {
+    vi exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(_mm256_floor_ps(x)), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(y), exponent));
 }
 VEC vf vf_keep(vf x, size_t n, vf fill) {
     return _mm256_blendv_ps(fill, x, _mm256_castsi256_ps(vi_first(n)));
@@ -151,6 +164,9 @@ VEC void vi_store_s16(int16_t *p, vi x) {
 VEC vi vi_narrow(vi a, vi b) {
     return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
 }
+VEC vi vi_pair(vi a, vi b) {
+    return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa);
+}
 VEC vi vi_pair_order(vi x) {
     return x;
 }
@@ -160,6 +176,37 @@ VEC vi vi_dot_s16(vi a, vi b, vi sum) {
     __asm__("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0"
             : "+x"(sum), "=x"(products)
             : "x"(a), "x"(b));
+    return sum;
+}
+VEC vi vi_load_s8(const int8_t *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+VEC void vi_store_s8(int8_t *p, vi x) {
+    _mm256_storeu_si256((__m256i *)p, x);
+}
+VEC vi vi_narrow_s8(vi a, vi b) {
+    return _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8);
+}
+VEC vi vi_narrow_u8(vi a, vi b) {
+    return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8);
+}
+VEC vi vi_quad_order(vi x) {
+    return x;
+}
+VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
+    const vi ones = _mm256_set1_epi16(1);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+}
+/* One statement for the same reason; it reads `a` itself, since GCC would read a row's numbers once
+ * for all vectors of columns, and spill the sums for them. */
+VEC vi vi_dot2_u8s8(const uint8_t *a, vi b, vi b2, vi sum) {
+    typedef const uint8_t quad[4];
+    vi x, y;
+    __asm__("vpbroadcastd %3, %1\n\tvpbroadcastd %4, %2\n\t"
+            "vpmaddubsw %5, %1, %1\n\tvpmaddubsw %6, %2, %2\n\tvpaddw %2, %1, %1\n\t"
+            "vpmaddwd %7, %1, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(sum), "=&x"(x), "=&x"(y)
+            : "m"(*(quad *)a), "m"(*(quad *)(a + 4)), "x"(b), "x"(b2), "x"(_mm256_set1_epi16(1)));
     return sum;
 }
 VEC vi vi_spread2(const int32_t *p) {

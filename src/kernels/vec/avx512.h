@@ -10,9 +10,16 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES 16
-#define GEMM_MR   8
-#define GEMM_NV   3
+#define VEC_LANES     16
+#define GEMM_MR       8
+#define GEMM_NV       3
+#define GEMM_U8_MR    8
+#define DOT_U8S8_ZERO 0
+#ifdef __AVX512VNNI__
+#define DOT_U8S8_QUADS 1
+#else
+#define DOT_U8S8_QUADS 2
+#endif
 /* Every CPU with AVX-512 has at least 1 MiB of level 2 cache, but for the first client ones. */
 #define GEMM_GROUP_BYTES ((size_t)800 << 10)
 
@@ -68,6 +75,15 @@ VEC vf vf_round(vf x) {
 VEC vf vf_pow2(vf x) {
     vi biased = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+}
+VEC vf vf_sqrt(vf x) {
+    return _mm512_sqrt_ps(x);
+}
+VEC vf vf_fraction(vf x) {
+    return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
+}
+VEC vf vf_times_pow2(vf y, vf x) {
+    return _mm512_scalef_ps(y, x);
 }
 VEC vf vf_keep(vf x, size_t n, vf fill) {
     return _mm512_mask_blend_ps(first_lanes(n), fill, x);
@@ -161,6 +177,9 @@ VEC vi vi_narrow(vi a, vi b) {
     __m512i low = _mm512_castsi256_si512(_mm512_cvtepi32_epi16(a));
     return _mm512_inserti64x4(low, _mm512_cvtepi32_epi16(b), 1);
 }
+VEC vi vi_pair(vi a, vi b) {
+    return _mm512_mask_blend_epi16(0xaaaaaaaau, a, _mm512_slli_epi32(b, 16));
+}
 VEC vi vi_pair_order(vi x) {
     return x;
 }
@@ -176,6 +195,48 @@ VEC vi vi_dot_s16(vi a, vi b, vi sum) {
 #endif
     return sum;
 }
+VEC vi vi_load_s8(const int8_t *p) {
+    return _mm512_loadu_si512(p);
+}
+VEC void vi_store_s8(int8_t *p, vi x) {
+    _mm512_storeu_si512(p, x);
+}
+/* The bytes of a and of b, which packing leaves interleaved by 16. */
+VEC vi bytes_in_order(vi x) {
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), x);
+}
+VEC vi vi_narrow_s8(vi a, vi b) {
+    return bytes_in_order(_mm512_packs_epi16(a, b));
+}
+VEC vi vi_narrow_u8(vi a, vi b) {
+    return bytes_in_order(_mm512_packus_epi16(a, b));
+}
+VEC vi vi_quad_order(vi x) {
+    return x;
+}
+#ifdef __AVX512VNNI__
+VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+#else
+VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
+    const vi ones = _mm512_set1_epi16(1);
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(a, b), ones));
+}
+/* One statement for the same reason; it reads `a` itself, since GCC would read a row's numbers once
+ * for all vectors of columns, and spill the sums for them. */
+VEC vi vi_dot2_u8s8(const uint8_t *a, vi b, vi b2, vi sum) {
+    typedef const uint8_t quad[4];
+    vi x, y;
+    __asm__("vpbroadcastd %3, %1\n\tvpbroadcastd %4, %2\n\t"
+            "vpmaddubsw %5, %1, %1\n\tvpmaddubsw %6, %2, %2\n\tvpaddw %2, %1, %1\n\t"
+            "vpmaddwd %7, %1, %1\n\tvpaddd %1, %0, %0"
+            : "+v"(sum), "=&v"(x), "=&v"(y)
+            : "m"(*(quad *)a), "m"(*(quad *)(a + 4)), "v"(b), "v"(b2), "v"(_mm512_set1_epi16(1)));
+    return sum;
+}
+#endif
 VEC vi vi_spread2(const int32_t *p) {
     __m512i eight = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
     const vi index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);

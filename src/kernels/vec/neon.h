@@ -9,9 +9,12 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES 4
-#define GEMM_MR   8
-#define GEMM_NV   3
+#define VEC_LANES      4
+#define GEMM_MR        8
+#define GEMM_NV        3
+#define GEMM_U8_MR     8
+#define DOT_U8S8_QUADS 1
+#define DOT_U8S8_ZERO  128
 /* Small cores have 512 KiB of level 2 cache, and share it at times. */
 #define GEMM_GROUP_BYTES ((size_t)300 << 10)
 
@@ -72,6 +75,16 @@ VEC vf vf_round(vf x) {
 }
 VEC vf vf_pow2(vf x) {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(x), vdupq_n_s32(127)), 23));
+}
+VEC vf vf_sqrt(vf x) {
+    return vsqrtq_f32(x);
+}
+VEC vf vf_fraction(vf x) {
+    return vsubq_f32(x, vrndmq_f32(x));
+}
+VEC vf vf_times_pow2(vf y, vf x) {
+    int32x4_t exponent = vshlq_n_s32(vcvtmq_s32_f32(x), 23);
+    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(y), exponent));
 }
 VEC vf vf_keep(vf x, size_t n, vf fill) {
     return vbslq_f32(first_lanes(n), x, fill);
@@ -147,6 +160,9 @@ VEC void vi_store_s16(int16_t *p, vi x) {
 VEC vi vi_narrow(vi a, vi b) {
     return vreinterpretq_s32_s16(vcombine_s16(vmovn_s32(a), vmovn_s32(b)));
 }
+VEC vi vi_pair(vi a, vi b) {
+    return vsliq_n_s32(a, b, 16);
+}
 /* The first of all pairs, then the second: a multiplication reads half a vector. */
 VEC vi vi_pair_order(vi x) {
     int16x8_t pairs = vreinterpretq_s16_s32(x);
@@ -158,6 +174,33 @@ VEC vi vi_dot_s16(vi a, vi b, vi sum) {
     int16x8_t columns = vreinterpretq_s16_s32(b);
     sum = vmlal_lane_s16(sum, vget_low_s16(columns), pair, 0);
     return vmlal_high_lane_s16(sum, columns, pair, 1);
+}
+VEC vi vi_load_s8(const int8_t *p) {
+    return vreinterpretq_s32_s8(vld1q_s8(p));
+}
+VEC void vi_store_s8(int8_t *p, vi x) {
+    vst1q_s8(p, vreinterpretq_s8_s32(x));
+}
+VEC vi vi_narrow_s8(vi a, vi b) {
+    return vreinterpretq_s32_s8(
+        vcombine_s8(vqmovn_s16(vreinterpretq_s16_s32(a)), vqmovn_s16(vreinterpretq_s16_s32(b))));
+}
+VEC vi vi_narrow_u8(vi a, vi b) {
+    return vreinterpretq_s32_u8(
+        vcombine_u8(vqmovun_s16(vreinterpretq_s16_s32(a)), vqmovun_s16(vreinterpretq_s16_s32(b))));
+}
+/* The first half of all quads, then the second. */
+VEC vi vi_quad_order(vi x) {
+    return vi_pair_order(x);
+}
+/* 2 * 128 * 127 fits into 16 bits. */
+VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
+    int16x8_t quad = vreinterpretq_s16_s32(veorq_s32(a, vdupq_n_s32((int32_t)0x80808080)));
+    int8x16_t columns = vreinterpretq_s8_s32(b);
+    int8x8_t first = vreinterpret_s8_s16(vdup_laneq_s16(quad, 0));
+    int8x8_t second = vreinterpret_s8_s16(vdup_laneq_s16(quad, 1));
+    int16x8_t products = vmull_s8(first, vget_low_s8(columns));
+    return vpadalq_s16(sum, vmlal_s8(products, second, vget_high_s8(columns)));
 }
 VEC vi vi_spread2(const int32_t *p) {
     return vcombine_s32(vdup_n_s32(p[0]), vdup_n_s32(p[1]));

@@ -52,7 +52,7 @@ typedef struct work {
     uint32_t *folds;
     float *scores;
     bool *own;         /* the category is among the image's labels */
-    bool *can_pass;    /* the neutral test is passed */
+    bool *can_pass;    /* a threshold decides: the neutral test is passed */
     verdict *verdicts; /* [n_categories] */
     entry *column;     /* [n] one category, by descending score */
     candidate *candidates;
@@ -87,6 +87,19 @@ static ken_status deal(work *w, ken_error *err) {
     return KEN_OK;
 }
 
+/* Where only the best category matches, a threshold decides over the images whose best it is. Those
+ * that match a second one because the best fell below its own threshold are left out of the fit,
+ * but not of the estimate. */
+static void keep_best(work *w, size_t first) {
+    size_t best = SIZE_MAX;
+    for (size_t k = 0; k < w->n_categories; k++)
+        if (w->can_pass[first + k] &&
+            (best == SIZE_MAX || w->scores[first + k] > w->scores[first + best]))
+            best = k;
+    for (size_t k = 0; k < w->n_categories; k++)
+        w->can_pass[first + k] = k == best;
+}
+
 static void read_image(work *w, size_t i, const label_set *set) {
     size_t first = i * w->n_categories;
     results_decide(w->r, w->samples[i], w->verdicts);
@@ -96,6 +109,8 @@ static void read_image(work *w, size_t i, const label_set *set) {
         w->can_pass[first + v->category] = classifier_beats_neutral(w->r->classifier, v);
         w->own[first + k] = label_set_has(set, w->rules->categories[k].name);
     }
+    if (!w->rules->multiple)
+        keep_best(w, first);
 }
 
 static ken_status allocate(work *w, ken_error *err) {
@@ -142,11 +157,8 @@ static ken_status read_images(work *w, ken_error *err) {
     }
     w->c->n_images = s->n;
     w->c->n_labelled = w->n;
-    if (w->n == 0) {
-        ken_status status =
-            error_set(err, KEN_BAD_FORMAT, "the labels are of none of the %zu images", s->n);
-        return s->n ? error_hint(err, status, "ids of images are such as '%s'", s->ids[0]) : status;
-    }
+    if (w->n == 0)
+        return labels_fail_none(w->labels, s->n, s->n ? s->ids[0] : NULL, err);
     TRY(allocate(w, err));
     for (size_t i = 0; i < w->n; i++) {
         labels_of(w->labels, s->ids[w->samples[i]], s->paths[w->samples[i]], &set);

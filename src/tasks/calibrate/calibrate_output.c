@@ -210,5 +210,11 @@ ken_status calibration_put_warnings(const calibration *c, buf *out, ken_error *e
         else if (c->options.goal.kind == GOAL_PRECISION)
             warn_of_certainty(c, k, out);
     }
+    /* A fit to few images follows their chances: what was there before may be the better choice. */
+    if (c->options.goal.kind == GOAL_F1 && macro_f1(c, false) < macro_f1(c, true))
+        buf_printf(out,
+                   "the thresholds that the rules had do better on images that were left out: mean "
+                   "F1 %.1f%%, fitted %.1f%%; label more images, or keep them\n",
+                   100 * macro_f1(c, true), 100 * macro_f1(c, false));
     return buf_check(out, err);
 }

@@ -95,9 +95,10 @@ static size_t count_sets(const rules *r, const prompts *p) {
     return n;
 }
 
-ken_status classifier_new(const rules *r, const prompts *p, const float *prompt_embeddings,
-                          const float *example_means, size_t dim, const kernels *k,
-                          const classifier_options *options, classifier **out, ken_error *err) {
+/* With room for the sets. */
+static ken_status new_classifier(const rules *r, size_t n_sets, size_t dim, const kernels *k,
+                                 const classifier_options *options, classifier **out,
+                                 ken_error *err) {
     *out = NULL;
     classifier *c = mem_zalloc(1, sizeof *c);
     if (!c)
@@ -106,23 +107,56 @@ ken_status classifier_new(const rules *r, const prompts *p, const float *prompt_
     c->options = *options;
     c->kernels = k;
     c->dim = dim;
-    c->n_sets = count_sets(r, p);
-    size_t panels = (c->n_sets + k->gemm_f32_nr - 1) / k->gemm_f32_nr;
+    c->n_sets = n_sets;
+    size_t panels = (n_sets + k->gemm_f32_nr - 1) / k->gemm_f32_nr;
     c->negative_set = mem_zalloc(r->n_categories, sizeof *c->negative_set);
-    c->sets = mem_zalloc(c->n_sets * dim, sizeof *c->sets);
+    c->sets = mem_zalloc(n_sets * dim, sizeof *c->sets);
     c->packed = mem_zalloc(panels * k->gemm_f32_nr * dim, sizeof *c->packed);
+    if (!c->negative_set || !c->sets || !c->packed) {
+        classifier_free(c);
+        return error_no_memory(err, n_sets * dim * sizeof *c->sets);
+    }
+    *out = c;
+    return KEN_OK;
+}
+
+ken_status classifier_new(const rules *r, const prompts *p, const float *prompt_embeddings,
+                          const float *example_means, size_t dim, const kernels *k,
+                          const classifier_options *options, classifier **out, ken_error *err) {
+    TRY(new_classifier(r, count_sets(r, p), dim, k, options, out, err));
+    classifier *c = *out;
     double *sum = mem_zalloc(dim, sizeof *sum);
-    ken_status status = c->negative_set && c->sets && c->packed && sum
-                            ? fill_sets(c, p, prompt_embeddings, example_means, sum, err)
-                            : error_no_memory(err, c->n_sets * dim * sizeof *c->sets);
+    ken_status status = sum ? fill_sets(c, p, prompt_embeddings, example_means, sum, err)
+                            : error_no_memory(err, dim * sizeof *sum);
     mem_free(sum);
     if (status == KEN_OK) {
         k->gemm_f32_pack(c->sets, dim, c->n_sets, dim, c->packed);
-        *out = c;
     } else {
         classifier_free(c);
+        *out = NULL;
     }
     return status;
+}
+
+ken_status classifier_new_linear(const rules *r, const float *weight, const float *bias, size_t dim,
+                                 const kernels *k, classify_mode mode, classifier **out,
+                                 ken_error *err) {
+    const classifier_options options = {.mode = mode, .logit_scale = 1};
+    TRY(new_classifier(r, r->n_categories, dim, k, &options, out, err));
+    classifier *c = *out;
+    c->bias = mem_alloc(c->n_sets * sizeof *c->bias);
+    if (!c->bias) {
+        classifier_free(c);
+        *out = NULL;
+        return error_no_memory(err, r->n_categories * sizeof *c->bias);
+    }
+    memcpy(c->sets, weight, c->n_sets * dim * sizeof *weight);
+    memcpy(c->bias, bias, c->n_sets * sizeof *bias);
+    for (size_t i = 0; i < r->n_categories; i++)
+        c->negative_set[i] = SIZE_MAX;
+    c->neutral_set = SIZE_MAX;
+    k->gemm_f32_pack(c->sets, dim, c->n_sets, dim, c->packed);
+    return KEN_OK;
 }
 
 void classifier_free(classifier *c) {
@@ -131,6 +165,7 @@ void classifier_free(classifier *c) {
     mem_free(c->negative_set);
     mem_free(c->sets);
     mem_free(c->packed);
+    mem_free(c->bias);
     mem_free(c);
 }
 
@@ -153,6 +188,7 @@ static void similarity_rows(void *context, size_t item, int thread) {
         .a = w->embeddings + first * c->dim,
         .lda = c->dim,
         .b = c->packed,
+        .bias = c->bias,
         .c = w->out + first * c->n_sets,
         .ldc = c->n_sets,
         .m = w->n - first < rows_per_item ? w->n - first : rows_per_item,

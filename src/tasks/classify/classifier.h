@@ -35,6 +35,7 @@ typedef struct classifier {
     size_t neutral_set;   /* SIZE_MAX: none */
     float *sets;          /* [n_sets, E], normalised */
     float *packed;        /* the same, as gemm_f32 wants it */
+    float *bias;          /* [n_sets] added to the similarities of a linear head; else NULL */
 } classifier;
 
 /* `prompt_embeddings` is [p->n_texts, E]; `example_means` is [categories, E], normalised, read only
@@ -45,6 +46,12 @@ KEN_MUST_CHECK ken_status classifier_new(const rules *r, const prompts *p,
                                          size_t dim, const kernels *k,
                                          const classifier_options *options, classifier **out,
                                          ken_error *err);
+/* A linear head instead of prompts: `weight` is [categories, E] and `bias` [categories]. A
+ * category's similarity is its logit, and its score the softmax of them. */
+KEN_MUST_CHECK ken_status classifier_new_linear(const rules *r, const float *weight,
+                                                const float *bias, size_t dim, const kernels *k,
+                                                classify_mode mode, classifier **out,
+                                                ken_error *err);
 void classifier_free(classifier *c);
 
 /* `embeddings` is [n, E], `out` is [n, n_sets]. The same bits for any number of threads. */

@@ -232,18 +232,9 @@ static ken_status count(evaluation *e, ken_error *err) {
 }
 
 ken_status evaluation_finish(evaluation *e, const evaluation_options *options, ken_error *err) {
-    if (e->observations->n == 0 && e->labels->folders)
-        return error_set(err, KEN_BAD_ARGUMENT,
-                         "none of the %zu images lies in a folder that could be its label",
-                         e->n_images);
-    if (e->observations->n == 0) {
-        ken_status status =
-            error_set(err, KEN_BAD_FORMAT, "the labels are of none of the %zu images", e->n_images);
-        return e->n_images
-                   ? error_hint(err, status, "their ids must be those of the images, such as '%s'",
-                                e->observations->example_id)
-                   : status;
-    }
+    const observations *seen = e->observations;
+    if (seen->n == 0)
+        return labels_fail_none(e->labels, e->n_images, e->n_images ? seen->example_id : NULL, err);
     TRY(count(e, err));
     return evaluation_bootstrap(e, options, err);
 }

@@ -29,7 +29,7 @@ typedef struct bootstrap {
 static void draw(uint64_t key, size_t n, uint32_t *weights) {
     memset(weights, 0, n * sizeof *weights);
     for (size_t i = 0; i < n; i++)
-        weights[random_below(random_at(key, i), n)]++;
+        weights[random_scaled(random_at(key, i), n)]++;
 }
 
 static void resample(void *context, size_t item, int thread) {

@@ -192,6 +192,20 @@ void label_set_put(const label_set *set, buf *out) {
     }
 }
 
+ken_status labels_fail_none(const labels *l, size_t n_images, const char *example_id,
+                            ken_error *err) {
+    if (l->folders)
+        return error_set(err, KEN_BAD_ARGUMENT,
+                         "none of the %zu images lies in a folder that could be its label",
+                         n_images);
+    ken_status status =
+        error_set(err, KEN_BAD_FORMAT, "the labels are of none of the %zu images", n_images);
+    return example_id
+               ? error_hint(err, status, "their ids must be those of the images, such as '%s'",
+                            example_id)
+               : status;
+}
+
 size_t labels_unused(const labels *l, const char **names, size_t n_names) {
     size_t n = 0;
     for (size_t i = 0; i < n_names; i++)

@@ -42,6 +42,10 @@ bool label_set_has(const label_set *set, const char *name);
 /* Appends them as "a; b". */
 void label_set_put(const label_set *set, buf *out);
 
+/* The error of n images of which none has a label; `example_id` (may be NULL) is the id of one. */
+ken_status labels_fail_none(const labels *l, size_t n_images, const char *example_id,
+                            ken_error *err);
+
 /* Ids of the table that no image had so far: their number; the first `n_names` into `names`, the
  * rest of which becomes NULL. */
 size_t labels_unused(const labels *l, const char **names, size_t n_names);

@@ -2,6 +2,7 @@
 #include "tasks/embed/embed.h"
 
 #include "base/file.h"
+#include "base/sys.h"
 #include "tasks/embed/embed_job.h"
 #include "tasks/embed/embed_update.h"
 
@@ -142,7 +143,10 @@ ken_status embed_job_run(embed_job *job, ken_error *err) {
     TRY(status);
     if (report->n_failed)
         snprintf(report->errors_path, sizeof report->errors_path, "%s", job->errors_path);
-    return embed_job_finish(job, err);
+    stage_time since = stage_clock();
+    status = embed_job_finish(job, err);
+    embed_job_note_writing(job, since);
+    return status;
 }
 
 ken_status embed_run(const ken_model *model, inputs *in, const embed_options *options,
@@ -151,6 +155,7 @@ ken_status embed_run(const ken_model *model, inputs *in, const embed_options *op
     if (!job)
         return error_no_memory(err, sizeof *job);
     *report = (embed_report){0};
+    double since = sys_seconds();
     job->model = model;
     job->in = in;
     job->options = options;
@@ -163,5 +168,6 @@ ken_status embed_run(const ken_model *model, inputs *in, const embed_options *op
         status = options->update ? embed_update(job, err) : embed_job_run(job, err);
     embed_job_end(job);
     mem_free(job);
+    report->seconds = sys_seconds() - since;
     return status;
 }

@@ -30,7 +30,8 @@ typedef struct embed_report {
     uint64_t n_reused, n_removed; /* --update: unchanged since then; gone since then */
     bool was_complete;            /* there was nothing left to do */
     char errors_path[4096];       /* "" when nothing failed */
-    pipeline_stats stats;         /* of this run */
+    double seconds;               /* of this run by the clock, with the joining of parts */
+    pipeline_stats stats;         /* of this run; writing includes the joining */
 } embed_report;
 
 KEN_MUST_CHECK ken_status embed_run(const ken_model *model, inputs *in,

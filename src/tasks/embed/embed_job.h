@@ -48,6 +48,8 @@ KEN_MUST_CHECK ken_status embed_job_begin(embed_job *job, ken_error *err);
 void embed_job_end(embed_job *job);
 /* Makes the parts that are missing. */
 KEN_MUST_CHECK ken_status embed_job_work(embed_job *job, ken_error *err);
+/* Counts what this thread has used since then as writing. */
+void embed_job_note_writing(embed_job *job, stage_time since);
 /* Joins or seals the parts, writes the error table, cleans up. */
 KEN_MUST_CHECK ken_status embed_job_finish(embed_job *job, ken_error *err);
 /* Whether the output file is there and is this very job's. Fails when it is another's. */

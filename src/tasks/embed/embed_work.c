@@ -94,14 +94,9 @@ static void pass_progress(void *context, const embed_progress *from) {
     o->progress(o->progress_context, &progress);
 }
 
-static void add_stats(pipeline_stats *to, const pipeline_stats *from) {
-    to->n_done += from->n_done;
-    to->n_failed += from->n_failed;
-    to->seconds += from->seconds;
-    to->read_seconds += from->read_seconds;
-    to->decode_seconds += from->decode_seconds;
-    to->encode_seconds += from->encode_seconds;
-    to->sink_seconds += from->sink_seconds;
+void embed_job_note_writing(embed_job *job, stage_time since) {
+    stage_time used = stage_time_since(&since);
+    stage_time_add(&job->report->stats.stages[STAGE_WRITE], &used);
 }
 
 /* Items from `first` on; count 0: to the end. */
@@ -113,9 +108,11 @@ static ken_status run_range(embed_job *job, uint64_t first, uint64_t count, ken_
     o.progress_context = job;
     pipeline_stats stats = {0};
     ken_status status = pipeline_run(job->model, job->in, first, &o, sink, job, &stats, err);
-    add_stats(&job->report->stats, &stats);
+    pipeline_stats_add(&job->report->stats, &stats);
+    stage_time since = stage_clock();
     if (status == KEN_OK && job->part_open)
         status = end_part(job, err);
+    embed_job_note_writing(job, since);
     return status;
 }
 

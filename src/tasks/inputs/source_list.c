@@ -1,6 +1,7 @@
 #include "tasks/inputs/source_list.h"
 
 #include "base/file.h"
+#include "base/random.h"
 #include "base/utf8.h"
 
 #include <dirent.h>
@@ -34,9 +35,10 @@ ken_status source_list_add(source_list *list, const source *item, ken_error *err
     return KEN_OK;
 }
 
-/* `prefix` + `name`, escaped, in the list's arena. */
-static ken_status make_id(source_list *list, const char *prefix, const char *name, const char **out,
-                          ken_error *err) {
+/* `prefix` + `name`, escaped: as a rule the end of `os_path`, which then serves for both, since
+ * there may be millions. Else in the list's arena. */
+static ken_status make_id(source_list *list, const char *prefix, const char *name,
+                          const char *os_path, const char **out, ken_error *err) {
     buf id;
     buf_init(&id, 4 * PATH_MAX);
     utf8_escape(&id, prefix, strlen(prefix));
@@ -44,7 +46,10 @@ static ken_status make_id(source_list *list, const char *prefix, const char *nam
     ken_status status = buf_check(&id, err);
     *out = NULL;
     if (status == KEN_OK) {
-        *out = arena_strndup(&list->arena, id.data ? id.data : "", id.size);
+        const char *text = id.data ? id.data : "";
+        size_t n = strlen(os_path);
+        bool ends_path = id.size <= n && strcmp(os_path + n - id.size, text) == 0;
+        *out = ends_path ? os_path + n - id.size : arena_strndup(&list->arena, text, id.size);
         if (!*out)
             status = error_no_memory(err, id.size);
     }
@@ -56,10 +61,10 @@ static ken_status add_named(source_list *list, source_kind kind, const char *pat
                             const char *id_prefix, const char *id_name, source *item,
                             ken_error *err) {
     item->kind = kind;
-    TRY(make_id(list, id_prefix, id_name, &item->id, err));
     item->os_path = arena_strdup(&list->arena, path);
     if (!item->os_path)
         return error_no_memory(err, strlen(path));
+    TRY(make_id(list, id_prefix, id_name, item->os_path, &item->id, err));
     return source_list_add(list, item, err);
 }
 
@@ -333,17 +338,9 @@ ken_status source_list_add_lines(source_list *list, const char *path, ken_error 
     return status;
 }
 
-/* splitmix64: small, and the same everywhere. */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
-
 void source_list_shuffle(source_list *list, uint64_t seed) {
     for (size_t i = list->n; i > 1; i--) {
-        size_t j = (size_t)(next_random(&seed) % i);
+        size_t j = random_below(&seed, i);
         source swap = list->items[i - 1];
         list->items[i - 1] = list->items[j];
         list->items[j] = swap;

@@ -19,6 +19,8 @@
 /* A worker that does not say hello, or does not die when killed, for this long is a broken system.
  */
 static const double patience_seconds = 60;
+/* More than any item takes: times beyond it are made up. */
+static const double most_seconds = 1e6;
 /* Shared pages of a file larger than this go back to the system after it. */
 static const size_t keep_bytes = (size_t)16 << 20;
 
@@ -237,6 +239,16 @@ static void describe_death(decoded *out, int wait_status) {
                  WEXITSTATUS(wait_status));
 }
 
+/* Libraries may use threads, so CPU time cannot be told apart: it is shared out by the clock. */
+static void take_times(decoded *out, const wire_reply *reply) {
+    double all = reply->seconds, cpu = reply->cpu_seconds, resize = reply->resize_seconds;
+    if (!(all > 0 && all < most_seconds && cpu >= 0 && cpu < most_seconds))
+        return;
+    double share = resize >= 0 && resize <= all ? resize / all : 0;
+    out->resize = (stage_time){share * all, share * cpu};
+    out->decode = (stage_time){all - out->resize.seconds, cpu - out->resize.cpu_seconds};
+}
+
 /* The worker may have been taken over: nothing that it says is taken without a look. */
 static void take_reply(decoded *out, const wire_reply *reply) {
     bool valid = reply->status <= KEN_CANNOT_CREATE && reply->stage >= 0 &&
@@ -249,6 +261,7 @@ static void take_reply(decoded *out, const wire_reply *reply) {
         snprintf(out->detail, sizeof out->detail, "the decoder gave an answer without sense");
         return;
     }
+    take_times(out, reply);
     out->width = reply->width;
     out->height = reply->height;
     memcpy(out->warning, reply->warning, sizeof out->warning);

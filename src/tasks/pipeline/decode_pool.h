@@ -13,6 +13,7 @@
 #define KEN_TASKS_DECODE_POOL_H
 
 #include "image/preprocess.h"
+#include "tasks/pipeline/stage_time.h"
 
 #include <signal.h>
 
@@ -40,6 +41,7 @@ typedef struct decoded {
     char detail[768];
     int width, height; /* of the picture, after orientation; 0 unknown */
     char warning[160]; /* decoded but damaged; else "" */
+    stage_time decode, resize;
 } decoded;
 
 typedef struct decode_pool decode_pool;

@@ -21,6 +21,8 @@ typedef struct wire_reply {
     int32_t wait_status; /* DEATH: as waitpid gives it */
     int32_t landlock_abi;
     int32_t width, height;
+    double cpu_seconds; /* DONE: in all; then by the clock in all, and of these for the resize */
+    double seconds, resize_seconds;
     char message[512];
     char hint[160];
     char warning[160];

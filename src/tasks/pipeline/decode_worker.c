@@ -1,5 +1,6 @@
 /* tasks/pipeline/decode_worker.c: the life of the keeper and of a worker. No threads exist here at
  * the start, nothing is printed, and both end by _exit. */
+#include "base/sys.h"
 #include "tasks/pipeline/decode_wire.h"
 #include "tasks/pipeline/sandbox.h"
 
@@ -89,6 +90,7 @@ static void decode_one(const decode_pool *pool, decode_slot *slot, const wire_re
     image_stage stage = IMAGE_STAGE_DECODE;
     ken_error err = {0};
     decode_fn *decode = o->decode ? o->decode : preprocess_bytes;
+    double since = sys_seconds(), cpu_since = sys_process_cpu_seconds();
     ken_status status =
         decode(o->preprocess, o->kernels, slot->shared + pool->pixels_bytes, (size_t)request->size,
                &o->limits, slot->shared, &facts, &stage, &err);
@@ -97,7 +99,10 @@ static void decode_one(const decode_pool *pool, decode_slot *slot, const wire_re
                           .sequence = request->sequence,
                           .stage = (int32_t)stage,
                           .width = facts.width,
-                          .height = facts.height};
+                          .height = facts.height,
+                          .cpu_seconds = sys_process_cpu_seconds() - cpu_since,
+                          .seconds = sys_seconds() - since,
+                          .resize_seconds = facts.resize_seconds};
     if (status != KEN_OK)
         copy_text(reply->message, sizeof reply->message, err.message);
     if (facts.warned)

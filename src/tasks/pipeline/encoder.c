@@ -1,17 +1,34 @@
 /* tasks/pipeline/encoder.c: the threads that turn ready items into embeddings, a batch at a time.
  */
-#include "base/sys.h"
 #include "tasks/pipeline/stages.h"
 
 #include <string.h>
 
+/* Smaller batches make an encoder slower; this is the least that may end a run. */
+enum { least_batch = 4 };
+
+/* How much an encoder should take. What is left in the end is shared out, so that no encoder starts
+ * on a full batch while the others have nothing more to do. Caller holds the lock. */
+static int share(const stages *s) {
+    uint64_t last = s->input_ended ? s->tail : s->last;
+    if (last == UINT64_MAX || last < s->tail)
+        return s->batch;
+    uint64_t left = last - s->tail + s->n_taken + s->n_ready;
+    uint64_t each = (left + (uint64_t)s->n_encoders - 1) / (uint64_t)s->n_encoders;
+    if (each < least_batch)
+        each = least_batch;
+    return each < (uint64_t)s->batch ? (int)each : s->batch;
+}
+
 /* The first ready entries in input order, up to a batch. 0 at the end. Caller holds the lock. */
 static int gather(stage_thread *t) {
     stages *s = t->stages;
+    int most = s->batch;
     for (;;) {
         if (s->stop)
             return 0;
-        bool full = s->n_ready >= (size_t)s->batch;
+        most = share(s);
+        bool full = s->n_ready >= (size_t)most;
         if (s->n_ready && (full || s->n_taken == 0))
             break;
         if (s->input_ended && !s->n_ready && !s->n_taken)
@@ -19,7 +36,7 @@ static int gather(stage_thread *t) {
         pthread_cond_wait(&s->ready, &s->lock);
     }
     int n = 0;
-    for (uint64_t i = s->head; i < s->tail && n < s->batch; i++) {
+    for (uint64_t i = s->head; i < s->tail && n < most; i++) {
         entry *e = &s->ring[i % s->n_ring];
         if (e->state != ENTRY_READY)
             continue;
@@ -71,11 +88,10 @@ void *encoder_main(void *argument) {
     int n;
     while ((n = gather(t)) > 0) {
         pthread_mutex_unlock(&s->lock);
-        double since = sys_seconds();
+        stage_time since = stage_clock();
         encode_batch(t, n);
-        double seconds = sys_seconds() - since;
+        stages_note(s, STAGE_ENCODE, since);
         pthread_mutex_lock(&s->lock);
-        s->encode_seconds += seconds;
         for (int i = 0; i < n; i++)
             t->batch_entries[i]->state = ENTRY_DONE;
         pthread_cond_signal(&s->done);

@@ -1,6 +1,5 @@
 /* tasks/pipeline/feeder.c: the threads that take items, read their files and have them decoded. */
 #include "base/hash.h"
-#include "base/sys.h"
 #include "base/utf8.h"
 #include "tasks/pipeline/reader.h"
 #include "tasks/pipeline/stages.h"
@@ -192,11 +191,20 @@ static ken_status take_hash(stage_thread *t, entry *e, ken_error *err) {
     return e->item.hash ? KEN_OK : error_no_memory(err, sizeof hash);
 }
 
+/* The decoder's own times: this thread has only waited. */
+static void note_decoded(stages *s, const decoded *d) {
+    pthread_mutex_lock(&s->lock);
+    stage_time_add(&s->times[STAGE_DECODE], &d->decode);
+    stage_time_add(&s->times[STAGE_RESIZE], &d->resize);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static ken_status decode(stage_thread *t, entry *e, ken_error *err) {
     stages *s = t->stages;
     decoded result;
     const uint8_t *pixels;
     TRY(decode_pool_run(s->decoders, t->index, e->size, &result, &pixels, err));
+    note_decoded(s, &result);
     e->item.width = result.width;
     e->item.height = result.height;
     if (result.warning[0])
@@ -208,15 +216,9 @@ static ken_status decode(stage_thread *t, entry *e, ken_error *err) {
     return KEN_OK;
 }
 
-static void note_seconds(stages *s, double *total, double since) {
-    pthread_mutex_lock(&s->lock);
-    *total += sys_seconds() - since;
-    pthread_mutex_unlock(&s->lock);
-}
-
 static ken_status feed_image(stage_thread *t, entry *e, bool *reused, ken_error *err) {
     stages *s = t->stages;
-    double since = sys_seconds();
+    stage_time since = stage_clock();
     if (e->kind == INPUT_IMAGE_FILE) {
         const char *reason = "unreadable";
         ken_error why;
@@ -227,21 +229,18 @@ static ken_status feed_image(stage_thread *t, entry *e, bool *reused, ken_error 
         TRY(take_hash(t, e, err));
         *reused = reuse(s, e);
     }
-    note_seconds(s, &s->read_seconds, since);
-    if (e->item.stage || *reused)
-        return KEN_OK;
-    since = sys_seconds();
-    ken_status status = decode(t, e, err);
-    note_seconds(s, &s->decode_seconds, since);
-    return status;
+    stages_note(s, STAGE_READ, since);
+    return e->item.stage || *reused ? KEN_OK : decode(t, e, err);
 }
 
 static ken_status feed_text(stage_thread *t, entry *e) {
     ken_error why;
     ken_token_info info = {0};
+    stage_time since = stage_clock();
     if (ken_model_tokenize(t->stages->model, e->os_path, e->size, e->payload, &info, &why) !=
         KEN_OK)
         entry_fail(e, "encode", ken_status_name(why.status), why.message);
+    stages_note(t->stages, STAGE_READ, since);
     e->item.n_tokens = info.n_tokens;
     e->item.truncated = info.truncated;
     return KEN_OK;

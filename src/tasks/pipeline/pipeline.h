@@ -14,6 +14,7 @@
 #include "models/model.h"
 #include "tasks/inputs/inputs.h"
 #include "tasks/pipeline/decode_pool.h"
+#include "tasks/pipeline/stage_time.h"
 
 #include <signal.h>
 
@@ -80,8 +81,11 @@ typedef struct pipeline_options {
 
 typedef struct pipeline_stats {
     uint64_t n_done, n_failed;
-    double seconds, read_seconds, decode_seconds, encode_seconds, sink_seconds;
+    double seconds; /* by the clock */
+    stage_time stages[PIPELINE_STAGES];
 } pipeline_stats;
+/* For runs in several pieces. */
+void pipeline_stats_add(pipeline_stats *to, const pipeline_stats *from);
 
 /* Embeds every item that `in` lists from item `first` on; those before it, if not yet given, are
  * skipped. Forks the decoders: call it while the process has no threads of the caller's that hold

@@ -5,7 +5,7 @@
  *   FREE -> TAKEN (a feeder reads and decodes it) -> READY -> ENCODING -> DONE -> (sink) FREE
  *
  * A failed item goes from TAKEN or ENCODING to DONE. Feeders wait for a free entry, encoders for
- * ready ones, the sink for the first entry to be done. An encoder takes less than a full batch only
+ * ready ones, the sink for the first entry to be done. An encoder takes less than its share only
  * when no item is being decoded, so nothing waits for what cannot come. */
 #ifndef KEN_TASKS_STAGES_H
 #define KEN_TASKS_STAGES_H
@@ -41,7 +41,8 @@ typedef struct stages {
     decode_pool *decoders; /* NULL for texts */
     bool texts;
     size_t payload_bytes;
-    int embedding_width, batch;
+    int embedding_width, batch, n_encoders;
+    uint64_t last; /* one past the last item of the inputs; UINT64_MAX while unknown */
     double item_timeout;
     uint64_t max_file_bytes;
 
@@ -57,7 +58,7 @@ typedef struct stages {
     ken_status status; /* of the first failure that ends the run */
     ken_error err;
     volatile sig_atomic_t stop;
-    double read_seconds, decode_seconds, encode_seconds;
+    stage_time times[PIPELINE_STAGES];
 } stages;
 
 typedef struct stage_thread {
@@ -75,6 +76,8 @@ void *feeder_main(void *stage_thread);
 void *encoder_main(void *stage_thread);
 /* Ends the run: the first failure counts. Takes `lock`. */
 void stages_fail(stages *s, ken_status status, const ken_error *err);
+/* Adds what the calling thread has used since stage_clock. Takes `lock`. */
+void stages_note(stages *s, pipeline_stage stage, stage_time since);
 /* Copies the text into the entry, what is not UTF-8 replaced. NULL without memory. */
 const char *entry_text(entry *e, const char *text, size_t size);
 void entry_fail(entry *e, const char *stage, const char *reason, const char *detail);

@@ -1,0 +1,143 @@
+"""The engines that encode.py and text.py compare, and the files they need."""
+
+import shutil
+import statistics
+import subprocess
+import sys
+
+from measure import PEERS, ROOT, Engine, FixedThreadsEngine, check_embeddings, interleave, say
+
+INT8_VARIANTS = ["per-tensor", "per-tensor-reduced", "per-channel", "per-channel-reduced"]
+FP32_PEERS = ["ONNX Runtime fp32", "OpenVINO f32", "PyTorch eager", "PyTorch compiled", "candle"]
+INT8_PEERS = ["ONNX Runtime int8", "OpenVINO NNCF int8"]
+QUICK_PEERS = ["ONNX Runtime fp32", "ONNX Runtime int8"]
+PEER_NAMES = [*FP32_PEERS[:2], "OpenVINO bf16", *FP32_PEERS[2:], *INT8_PEERS]
+
+# The smallest cosine to ONNX Runtime's fp32 that counts as the same embedding.
+LIMITS = {"ken f32": 0.99999, "ken s16": 0.99999, "ken int8": 0.999, "ken auto": 0.999}
+LIMITS |= {name: 0.99999 for name in FP32_PEERS} | {"OpenVINO bf16": 0.999}
+LIMITS |= {name: 0.98 for name in INT8_PEERS}
+
+# f32, s16 and int8 of ours against the fastest of each kind.
+PAIRS = [
+    ("ken f32", "best fp32 peer", FP32_PEERS),
+    ("ken s16", "best fp32 peer", FP32_PEERS),
+    ("ken s16", "best int8 peer", INT8_PEERS),
+    ("ken int8", "best fp32 peer", FP32_PEERS),
+    ("ken int8", "ONNX Runtime int8", INT8_PEERS[:1]),
+    ("ken int8", "OpenVINO NNCF int8", INT8_PEERS[1:]),
+    ("ken int8", "best int8 peer", INT8_PEERS),
+]
+
+
+def make_model(work, shape, *options):
+    """A model of random weights, made once and kept."""
+    directory = work / "models" / shape
+    if not (directory / "ids.bin").exists():
+        say(f"making {shape}")
+        command = [sys.executable, ROOT / "bench/make_model.py", shape, directory, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return directory
+
+
+def prepare_peers(directory):
+    """The peers' files of it."""
+    command = [sys.executable, PEERS / "prepare.py", directory.resolve()]
+    # ONNX Runtime's tools leave files in the folder they run in when they fail.
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=directory)
+
+
+def ken_engines(arguments, kind, directory, precisions):
+    file = directory / {"image": "pixels.bin", "text": "ids.bin"}[kind]
+    tier = [arguments.cpu] if arguments.cpu else []
+    program = arguments.build / "bench_encode"
+    return [
+        Engine(f"ken {precision}", [program, kind, directory, file, precision, *tier])
+        for precision in precisions
+    ]
+
+
+def python_engine(name, kind, engine, path, directory, *options):
+    command = [sys.executable, PEERS / "engine.py", kind, engine, path, directory, *options]
+    cache = {"TORCHINDUCTOR_CACHE_DIR": str(directory / "peers/inductor")}
+    return Engine(name, command, cache)
+
+
+def best_int8_variant(kind, directory, settings, rounds=3):
+    """ONNX Runtime's dynamic int8 in its variants: an engine of the fastest, and what was measured. The
+    fastest is the one with the largest geometric mean of rates over the settings."""
+    engines = [
+        python_engine(
+            variant, kind, "onnxruntime", directory / f"peers/{kind}-{variant}.onnx", directory
+        )
+        for variant in INT8_VARIANTS
+    ]
+    rates = interleave(engines, settings, rounds).as_json("items")["items_per_second"]
+    score = {name: statistics.geometric_mean(values.values()) for name, values in rates.items()}
+    best = max(score, key=score.get)
+    for engine in engines:
+        if engine.name != best:
+            engine.close()
+    chosen = next(engine for engine in engines if engine.name == best)
+    chosen.name = "ONNX Runtime int8"
+    return chosen, {"best": best, "items_per_second": rates}
+
+
+def candle_engine(name, directory, settings):
+    """Built when asked for. Its number of threads is fixed when it starts."""
+    target = ROOT / "build/candle"
+    manifest = PEERS / "candle/Cargo.toml"
+    build = ["cargo", "build", "--release", "--locked", "--quiet"]
+    subprocess.run([*build, "--manifest-path", manifest, "--target-dir", target], check=True)
+    counts = sorted({threads for _, threads in settings})
+    program = target / "release/candle-peer"
+    return FixedThreadsEngine(name, [program, directory], "RAYON_NUM_THREADS", counts)
+
+
+def peer_engine(name, kind, directory, settings):
+    """An engine by its name in PEER_NAMES; None where its tools are not here."""
+    peers = directory / "peers"
+    if name == "candle":
+        has_it = kind == "image" and shutil.which("cargo")
+        return candle_engine(name, directory, settings) if has_it else None
+    path, engine, options = {
+        "ONNX Runtime fp32": (peers / f"{kind}.onnx", "onnxruntime", []),
+        "OpenVINO f32": (peers / f"{kind}.xml", "openvino", ["f32"]),
+        "OpenVINO bf16": (peers / f"{kind}.xml", "openvino", ["bf16"]),
+        "OpenVINO NNCF int8": (peers / f"{kind}-int8.xml", "openvino", ["f32"]),
+        "PyTorch eager": (directory, "torch", []),
+        "PyTorch compiled": (directory, "compiled", []),
+    }[name]
+    return python_engine(name, kind, engine, path, directory, *options)
+
+
+def start_peers(arguments, kind, directory, settings):
+    """The engines that are here, and which variant ONNX Runtime's int8 has."""
+    engines, variants = [], None
+    for name in QUICK_PEERS if arguments.quick else arguments.peers:
+        say(f"starting {name}")
+        if name == "ONNX Runtime int8":
+            trial = [max(settings)] if arguments.quick else settings
+            engine, variants = best_int8_variant(kind, directory, trial)
+        else:
+            engine = peer_engine(name, kind, directory, settings)
+        if engine:
+            engines.append(engine)
+        else:
+            say(f"{name} is not measured: its tools are not installed")
+    return engines, variants
+
+
+def compare(arguments, kind, directory, settings):
+    """Rates of ours and the peers, interleaved; {"rates", "versions", "cosines", "variants"}."""
+    peers, variants = start_peers(arguments, kind, directory, settings)
+    engines = ken_engines(arguments, kind, directory, arguments.precisions) + peers
+    counts = sorted({threads for _, threads in settings})
+    largest = max(batch for batch, _ in settings)
+    cosines = check_embeddings(engines, peers[0], largest, counts, LIMITS.get)
+    rounds = 3 if arguments.quick else arguments.rounds
+    rates = interleave(engines, settings, rounds, say)
+    for engine in engines:
+        engine.close()
+    versions = {engine.name: engine.version for engine in engines}
+    return {"rates": rates, "versions": versions, "cosines": cosines, "variants": variants}
