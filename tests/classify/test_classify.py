@@ -386,7 +386,7 @@ def test_huge_and_missing_rules(run, tmp_path):
     (["--classes", "a,,b", "x.jpg"], "class 2 of --classes is empty"),
     (["--classes", "a,a", "x.jpg"], "class 'a' is given twice"),
     (["--classes", "a,b", "--template", "x", "x.jpg"], "template 'x' has no place for the name"),
-    ([RULES, "x.jpg", "--template", "{}"], "'--template' goes with '--classes'"),
+    ([RULES, "x.jpg", "--template", "{}"], "'--template' and '--templates' go with '--classes'"),
     ([RULES, "x.jpg", "--labels", "l", "--folders-as-labels"], "cannot both be given"),
     ([RULES, "x.jpg", "--json", "--format", "csv"], "'--json' and '--format csv' cannot both be given"),
     ([RULES, "x.jpg", "--format", "parquet"], "'--format parquet' needs a file"),
