@@ -103,7 +103,7 @@ typedef enum ken_precision {
     KEN_PRECISION_DEFAULT = 0, /* S16 */
     KEN_PRECISION_F32 = 1,
     KEN_PRECISION_S16 = 2,
-    KEN_PRECISION_INT8 = 3, /* not yet */
+    KEN_PRECISION_INT8 = 3,
 } ken_precision;
 /* "f32", "s16", "int8". Never NULL. */
 KEN_API const char *ken_precision_name(ken_precision precision);

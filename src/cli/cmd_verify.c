@@ -16,11 +16,13 @@ static const option *options(void) {
          "folder of the photos that a goldens.json names; without it only texts are checked", NULL,
          0, 0},
         {"min-cosine", 0, OPTION_NUMBER, &min_cosine, "X",
-         "smallest cosine of a vector to its reference (default 0.999999, in s16 0.99999)", NULL,
-         0.5, 1},
+         "smallest cosine of a vector to its reference (default by precision: f32 0.999999, s16 "
+         "0.99999, int8 0.995)",
+         NULL, 0.5, 1},
         {"max-abs-diff", 0, OPTION_NUMBER, &max_abs_diff, "X",
-         "largest difference of a number from its reference (default 1e-4, in s16 5e-2)", NULL,
-         1e-9, 1e3},
+         "largest difference of a number from its reference (default by precision: f32 1e-4, s16 "
+         "5e-2, int8 0.5)",
+         NULL, 1e-9, 1e3},
         COMMON_MODEL_OPTIONS,
         COMMON_OUTPUT_OPTIONS,
         OPTIONS_END,

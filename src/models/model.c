@@ -249,11 +249,11 @@ static ken_status check_options(const ken_model_options *options, const kernels 
     if (options->vision_only && options->text_only)
         return error_set(err, KEN_BAD_ARGUMENT, "vision_only and text_only exclude each other");
     ken_precision precision = chosen_precision(options);
-    if (precision != KEN_PRECISION_F32 && precision != KEN_PRECISION_S16)
+    if (precision < KEN_PRECISION_F32 || precision > KEN_PRECISION_INT8)
         return error_hint(err,
                           error_set(err, KEN_UNSUPPORTED, "precision '%s' cannot be computed",
                                     ken_precision_name(precision)),
-                          "choose f32 or s16");
+                          "choose f32, s16 or int8");
     const char *reason = NULL;
     *k = options->cpu_tier ? kernels_find(options->cpu_tier, &reason) : kernels_best();
     if (!*k)

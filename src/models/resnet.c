@@ -68,9 +68,11 @@ static void take(const resnet *net, size_t group, workspace *w, resnet_buffers *
     out->pooled = workspace_floats(w, group * pool_width(net));
     out->begin = workspace_take(w, group + 1, sizeof *out->begin);
     out->one_each = workspace_take(w, group + 1, sizeof *out->one_each);
-    /* Of the attention pool, whose layers are all D wide: convolutions go in strips. */
-    size_t rows = group * pool_tokens(net);
-    out->quantized = workspace_take(w, 1, linear_quantized_bytes(&net->attnpool.kv_proj, rows));
+    /* Of the attention pool: convolutions go in strips. */
+    const attnpool *pool = &net->attnpool;
+    const linear *const layers[] = {&pool->q_proj, &pool->kv_proj, &pool->c_proj};
+    size_t n = sizeof layers / sizeof *layers, rows = group * pool_tokens(net);
+    out->quantized = workspace_take(w, 1, linear_quantized_bytes_most(layers, n, rows));
 }
 
 size_t resnet_workspace_bytes(const resnet *net, size_t batch) {

@@ -40,7 +40,9 @@ ken_status text_read(reader *r, const text_config *config, const text_names *nam
 static void *take(const text_transformer *t, size_t batch, workspace *w, transformer_buffers *out) {
     size_t rows = batch * t->config.context_length;
     transformer_take(&t->config.transformer, rows, batch, w, out);
-    return workspace_take(w, 1, transformer_quantized_bytes(&t->transformer, rows));
+    size_t blocks = transformer_quantized_bytes(&t->transformer, rows),
+           projection = linear_quantized_bytes(&t->text_projection, batch);
+    return workspace_take(w, 1, blocks > projection ? blocks : projection);
 }
 
 size_t text_workspace_bytes(const text_transformer *t, size_t batch) {

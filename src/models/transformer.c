@@ -24,10 +24,15 @@ void transformer_take(const transformer_config *config, size_t rows, size_t sequ
 }
 
 size_t transformer_quantized_bytes(const transformer *t, size_t rows) {
-    /* All blocks have the same widths, and only their MLPs read rows that are not D wide. */
-    const transformer_block *block = &t->resblocks[0];
-    return max(linear_quantized_bytes(&block->mlp_c_fc, rows),
-               linear_quantized_bytes(&block->mlp_c_proj, rows));
+    size_t bytes = 0;
+    for (size_t i = 0; i < t->config.layers; i++) {
+        const transformer_block *b = &t->resblocks[i];
+        const linear *const layers[] = {&b->attn_in_proj,  &b->attn_q,   &b->attn_kv,
+                                        &b->attn_out_proj, &b->mlp_c_fc, &b->mlp_c_proj};
+        bytes =
+            max(bytes, linear_quantized_bytes_most(layers, sizeof layers / sizeof *layers, rows));
+    }
+    return bytes;
 }
 
 size_t transformer_scratch(const transformer_config *config, size_t tokens) {

@@ -74,9 +74,12 @@ static size_t max(size_t a, size_t b) {
 static void take(const vit *v, size_t batch, workspace *w, vit_buffers *out) {
     transformer_take(&v->config.transformer, batch * v->n_tokens, batch, w, &out->blocks);
     out->patches = workspace_floats(w, batch * v->n_patches * v->conv1.k);
-    /* The pooling head and the projection are as wide as the blocks, and have no more rows. */
-    size_t bytes = max(linear_quantized_bytes(&v->conv1, batch * v->n_patches),
-                       transformer_quantized_bytes(&v->transformer, batch * v->n_tokens));
+    const pooling_head *h = &v->head;
+    const linear *const others[] = {&v->conv1,   &h->attention_kv, &h->attention_out_proj,
+                                    &h->mlp_fc1, &h->mlp_fc2,      &v->proj};
+    size_t rows = batch * v->n_tokens;
+    size_t bytes = max(transformer_quantized_bytes(&v->transformer, rows),
+                       linear_quantized_bytes_most(others, sizeof others / sizeof *others, rows));
     out->quantized = workspace_take(w, 1, bytes);
 }
 

@@ -1,6 +1,8 @@
-/* tensor/conv.c: im2col a strip of rows into the thread's scratch, in s16 quantise it there, then
- * one GEMM on the strip while it is still in the cache. */
+/* tensor/conv.c: im2col a strip of rows into the thread's scratch, for integers quantise it there,
+ * then one GEMM on the strip while it is still in the cache. */
 #include "tensor/conv.h"
+
+#include "tensor/linear_rows.h"
 
 /* What a strip may take of a core's second-level cache. */
 static const size_t strip_bytes = 256 * 1024;
@@ -18,21 +20,22 @@ static bool is_linear(const conv2d *conv) {
 
 /* In strips also a linear one, so that its integers need no more than a strip's memory. */
 static bool in_strips(const conv2d *conv) {
-    return !is_linear(conv) || conv->weight.precision == KEN_PRECISION_S16;
+    return !is_linear(conv) || conv->weight.precision != KEN_PRECISION_F32;
 }
 
-/* Of a strip's floats: none when the pixels are the rows. */
+/* Floats of a strip: none when the pixels are the rows. A multiple of a cache line. */
 static size_t column_floats(const conv2d *conv, const kernels *k) {
-    return is_linear(conv) ? 0 : strip_rows(conv, k) * conv->weight.k;
+    enum { line = 16 };
+    size_t floats = is_linear(conv) ? 0 : strip_rows(conv, k) * conv->weight.k;
+    return (floats + line - 1) / line * line;
 }
 
 size_t conv2d_scratch(const conv2d *conv, const kernels *k) {
     if (!in_strips(conv))
         return 0;
-    size_t floats = column_floats(conv, k);
-    if (conv->weight.precision == KEN_PRECISION_S16) /* two integers a float, and a scale a row */
-        floats += strip_rows(conv, k) * (s16_row(conv->weight.k) / 2 + 1);
-    return floats;
+    linear_rows unused;
+    size_t bytes = linear_rows_place(&conv->weight, strip_rows(conv, k), NULL, &unused);
+    return column_floats(conv, k) + bytes / sizeof(float);
 }
 
 size_t conv2d_out_size(const conv2d *conv, size_t size) {
@@ -69,70 +72,28 @@ static const float *strip_floats(const conv_job *job, size_t picture, size_t beg
     return columns;
 }
 
-static void multiply_f32(const conv_job *job, const float *x, size_t rows, size_t row) {
-    const linear *l = &job->conv->weight;
-    const conv2d_args *a = job->args;
-    job->exec->kernels->gemm_f32(&(gemm_f32_args){
-        .a = x,
-        .lda = l->k,
-        .b = l->packed,
-        .bias = l->bias,
-        .residual = a->residual ? a->residual + row * l->n : NULL,
-        .ldr = l->n,
-        .c = a->y + row * l->n,
-        .ldc = l->n,
-        .m = rows,
-        .n = l->n,
-        .k = l->k,
-        .epilogue = a->epilogue,
-    });
-}
-
-/* `scratch` holds the integers and their scales. */
-static void multiply_s16(const conv_job *job, const float *x, size_t rows, size_t row,
-                         float *scratch) {
-    const linear *l = &job->conv->weight;
-    const conv2d_args *a = job->args;
-    float *scales = scratch;
-    int16_t *q = (int16_t *)(void *)(scratch + job->strip);
-    job->exec->kernels->quantize_rows_s16(&(quantize_rows_s16_args){.x = x,
-                                                                    .ldx = l->k,
-                                                                    .q = q,
-                                                                    .ldq = s16_row(l->k),
-                                                                    .scales = scales,
-                                                                    .rows = rows,
-                                                                    .width = l->k});
-    job->exec->kernels->gemm_s16(&(gemm_s16_args){
-        .a = q,
-        .lda = s16_row(l->k),
-        .a_scales = scales,
-        .b = l->packed_s16,
-        .b_scales = l->scales,
-        .bias = l->bias,
-        .residual = a->residual ? a->residual + row * l->n : NULL,
-        .ldr = l->n,
-        .c = a->y + row * l->n,
-        .ldc = l->n,
-        .m = rows,
-        .n = l->n,
-        .k = l->k,
-        .epilogue = a->epilogue,
-    });
-}
-
 static void run_strip(void *context, size_t item, int thread) {
     const conv_job *job = context;
+    const linear *l = &job->conv->weight;
+    const kernels *k = job->exec->kernels;
+    const conv2d_args *a = job->args;
     size_t picture = item / job->strips_per_picture;
     size_t begin = item % job->strips_per_picture * job->strip;
     size_t end = begin + job->strip < job->out_rows ? begin + job->strip : job->out_rows;
     float *scratch = exec_scratch(job->exec, thread);
-    const float *x = strip_floats(job, picture, begin, end, scratch);
+    linear_rows in = {.x = strip_floats(job, picture, begin, end, scratch), .ldx = l->k};
+    linear_rows_place(l, job->strip, scratch + column_floats(job->conv, k), &in);
+    linear_rows_quantize(k, l, &in, end - begin);
     size_t row = picture * job->out_rows + begin;
-    if (job->conv->weight.precision == KEN_PRECISION_S16)
-        multiply_s16(job, x, end - begin, row,
-                     scratch + column_floats(job->conv, job->exec->kernels));
-    else
-        multiply_f32(job, x, end - begin, row);
+    linear_multiply(k, l,
+                    &(linear_part){.in = in,
+                                   .rows = end - begin,
+                                   .panels = (l->n + k->gemm_f32_nr - 1) / k->gemm_f32_nr,
+                                   .y = a->y + row * l->n,
+                                   .ldy = l->n,
+                                   .epilogue = a->epilogue,
+                                   .residual = a->residual ? a->residual + row * l->n : NULL,
+                                   .ldr = l->n});
 }
 
 static void run_linear(const exec *e, const conv2d *conv, const conv2d_args *args) {

@@ -4,9 +4,7 @@
  * weights once; by row tiles only when there are fewer panels than threads can share. Any split
  * gives the same bits, since a kernel computes each element in the same order whatever its
  * neighbours. */
-#include "tensor/linear.h"
-
-#include "base/checked.h"
+#include "tensor/linear_rows.h"
 
 /* Multiply-adds below which waking other threads costs more than it saves. */
 static const size_t min_split_macs = 256 * 1024;
@@ -23,58 +21,22 @@ typedef struct gemm_job {
     const exec *exec;
     const linear *linear;
     const linear_args *args;
-    int16_t *quantized; /* [rows, s16_row(K)] x, and the scales of its rows; in s16 */
-    float *scales;
+    linear_rows in;
     size_t panels_per_item, rows_per_item, panel_items;
 } gemm_job;
 
-static void run_f32(const gemm_job *job, size_t row, size_t rows, size_t column, size_t columns) {
-    const linear *l = job->linear;
-    const linear_args *a = job->args;
-    job->exec->kernels->gemm_f32(&(gemm_f32_args){
-        .a = a->x + row * a->ldx,
-        .lda = a->ldx,
-        .b = l->packed + column * l->k,
-        .bias = l->bias ? l->bias + column : NULL,
-        .residual = a->residual ? a->residual + row * a->ldr + column : NULL,
-        .ldr = a->ldr,
-        .c = a->y + row * a->ldy + column,
-        .ldc = a->ldy,
-        .m = rows,
-        .n = columns,
-        .k = l->k,
-        .epilogue = a->epilogue,
-    });
-}
-
-static void run_s16(const gemm_job *job, size_t row, size_t rows, size_t column, size_t columns) {
-    const linear *l = job->linear;
-    const linear_args *a = job->args;
-    job->exec->kernels->gemm_s16(&(gemm_s16_args){
-        .a = job->quantized + row * s16_row(l->k),
-        .lda = s16_row(l->k),
-        .a_scales = job->scales + row,
-        .b = l->packed_s16 + column * s16_row(l->k),
-        .b_scales = l->scales + column,
-        .bias = l->bias ? l->bias + column : NULL,
-        .residual = a->residual ? a->residual + row * a->ldr + column : NULL,
-        .ldr = a->ldr,
-        .c = a->y + row * a->ldy + column,
-        .ldc = a->ldy,
-        .m = rows,
-        .n = columns,
-        .k = l->k,
-        .epilogue = a->epilogue,
-    });
-}
-
 static void run_part(const gemm_job *job, size_t row, size_t rows, size_t panel, size_t panels) {
-    size_t nr = job->exec->kernels->gemm_f32_nr, column = panel * nr;
-    size_t left = job->linear->n - column, columns = panels * nr < left ? panels * nr : left;
-    if (job->linear->precision == KEN_PRECISION_S16)
-        run_s16(job, row, rows, column, columns);
-    else
-        run_f32(job, row, rows, column, columns);
+    const linear_args *a = job->args;
+    linear_multiply(job->exec->kernels, job->linear,
+                    &(linear_part){.in = linear_rows_from(job->linear, &job->in, row),
+                                   .rows = rows,
+                                   .panel = panel,
+                                   .panels = panels,
+                                   .y = a->y + row * a->ldy,
+                                   .ldy = a->ldy,
+                                   .epilogue = a->epilogue,
+                                   .residual = a->residual ? a->residual + row * a->ldr : NULL,
+                                   .ldr = a->ldr});
 }
 
 static void run_item(void *context, size_t item, int thread) {
@@ -90,39 +52,28 @@ static void run_item(void *context, size_t item, int thread) {
 static void quantize_item(void *context, size_t item, int thread) {
     (void)thread;
     const gemm_job *job = context;
-    const linear_args *a = job->args;
-    size_t k = job->linear->k, row = item * job->rows_per_item, left = a->rows - row;
-    job->exec->kernels->quantize_rows_s16(&(quantize_rows_s16_args){
-        .x = a->x + row * a->ldx,
-        .ldx = a->ldx,
-        .q = job->quantized + row * s16_row(k),
-        .ldq = s16_row(k),
-        .scales = job->scales + row,
-        .rows = left < job->rows_per_item ? left : job->rows_per_item,
-        .width = k,
-    });
-}
-
-/* In exec.quantized the scales come first. */
-static size_t scales_bytes(size_t rows) {
-    enum { line = 64 };
-    return ceil_div(rows * sizeof(float), line) * line;
+    size_t row = item * job->rows_per_item, left = job->args->rows - row;
+    linear_rows rows = linear_rows_from(job->linear, &job->in, row);
+    linear_rows_quantize(job->exec->kernels, job->linear, &rows,
+                         left < job->rows_per_item ? left : job->rows_per_item);
 }
 
 size_t linear_quantized_bytes(const linear *l, size_t rows) {
-    size_t numbers_bytes, bytes;
-    if (l->precision == KEN_PRECISION_F32)
-        return 0;
-    if (!checked_mul3(rows, s16_row(l->k), sizeof(int16_t), &numbers_bytes) ||
-        !checked_add(numbers_bytes, scales_bytes(rows), &bytes))
-        return SIZE_MAX;
-    return bytes;
+    linear_rows unused;
+    return linear_rows_place(l, rows, NULL, &unused);
+}
+
+size_t linear_quantized_bytes_most(const linear *const *layers, size_t n, size_t rows) {
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t bytes = linear_quantized_bytes(layers[i], rows);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 static void quantize(gemm_job *job, bool split) {
     size_t rows = job->args->rows;
-    job->scales = job->exec->quantized;
-    job->quantized = (int16_t *)((char *)job->exec->quantized + scales_bytes(rows));
     job->rows_per_item = split ? ceil_div(quantize_floats, job->linear->k) : rows;
     if (split)
         pool_run(job->exec->pool, quantize_item, job, ceil_div(rows, job->rows_per_item));
@@ -130,12 +81,16 @@ static void quantize(gemm_job *job, bool split) {
         quantize_item(job, 0, 0);
 }
 
+static size_t tile_rows(const kernels *k, const linear *l) {
+    return l->precision == KEN_PRECISION_INT8 ? k->gemm_u8_mr : k->gemm_f32_mr;
+}
+
 void linear_run(const exec *e, const linear *l, const linear_args *args) {
     size_t panels = ceil_div(l->n, e->kernels->gemm_f32_nr);
     size_t threads = (size_t)ken_pool_threads(e->pool);
-    gemm_job job = {e, l, args, .panels_per_item = panels};
+    gemm_job job = {e, l, args, {.x = args->x, .ldx = args->ldx}, .panels_per_item = panels};
     bool split = threads > 1 && args->rows * l->n * l->k >= min_split_macs;
-    if (l->precision == KEN_PRECISION_S16)
+    if (linear_rows_place(l, args->rows, e->quantized, &job.in))
         quantize(&job, split);
     if (!split) {
         run_part(&job, 0, args->rows, 0, panels);
@@ -144,7 +99,7 @@ void linear_run(const exec *e, const linear *l, const linear_args *args) {
     size_t wanted = threads * items_per_thread;
     job.panels_per_item = ceil_div(panels, wanted < panels ? wanted : panels);
     job.panel_items = ceil_div(panels, job.panels_per_item);
-    size_t mr = e->kernels->gemm_f32_mr;
+    size_t mr = tile_rows(e->kernels, l);
     size_t row_parts = job.panel_items < threads ? ceil_div(wanted, job.panel_items) : 1;
     job.rows_per_item = ceil_div(ceil_div(args->rows, row_parts), mr) * mr;
     pool_run(e->pool, run_item, &job, ceil_div(args->rows, job.rows_per_item) * job.panel_items);

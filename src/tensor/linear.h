@@ -20,7 +20,9 @@ typedef struct linear {
     size_t n, k;               /* outputs, inputs */
     const float *packed;       /* [ceil(N / nr) * nr, K] in panels; KEN_PRECISION_F32 */
     const int16_t *packed_s16; /* [ceil(N / nr) * nr, s16_row(K)] in panels; KEN_PRECISION_S16 */
-    const float *scales;       /* [ceil(N / nr) * nr] of packed_s16 */
+    const int8_t *packed_s8;   /* [ceil(N / nr) * nr, u8_row(K)] in panels; KEN_PRECISION_INT8 */
+    const float *scales;       /* [ceil(N / nr) * nr] of the integers */
+    const int32_t *sums;       /* [ceil(N / nr) * nr] of packed_s8 */
     const float *bias;         /* [N], or NULL */
 } linear;
 
@@ -41,6 +43,8 @@ KEN_MUST_CHECK ken_status linear_init(linear *l, const kernels *k, ken_precision
 
 /* Bytes of exec.quantized that running `rows` rows needs; 0 in f32. */
 size_t linear_quantized_bytes(const linear *l, size_t rows);
+/* The most that one of `n` layers needs; a layer that is not there is all zeros. */
+size_t linear_quantized_bytes_most(const linear *const *layers, size_t n, size_t rows);
 
 typedef struct linear_args {
     const float *x; /* [rows, K] */

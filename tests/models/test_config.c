@@ -248,8 +248,8 @@ static void test_options(void **state) {
                                 &model, &err),
                  KEN_BAD_ARGUMENT, err, "exclude each other");
     assert_error(
-        ken_model_load(dir, &(ken_model_options){.precision = KEN_PRECISION_INT8}, &model, &err),
-        KEN_UNSUPPORTED, err, "precision 'int8' cannot be computed");
+        ken_model_load(dir, &(ken_model_options){.precision = (ken_precision)99}, &model, &err),
+        KEN_UNSUPPORTED, err, "precision 'unknown' cannot be computed");
     assert_error(ken_model_load(dir, &(ken_model_options){.cpu_tier = "sse9"}, &model, &err),
                  KEN_BAD_ARGUMENT, err, "CPU tier 'sse9'");
     assert_int_equal(ken_model_load(dir, &(ken_model_options){.cpu_tier = "sse9"}, &model, NULL),

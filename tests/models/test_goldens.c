@@ -69,8 +69,8 @@ static void test_every_model_on_every_tier(void **state) {
             print_message("tier %s cannot run here: %s\n", tier, reason);
             continue;
         }
-        assert_int_equal(verify_all(tier, KEN_PRECISION_F32, NULL), 20);
-        assert_int_equal(verify_all(tier, KEN_PRECISION_S16, NULL), 20);
+        for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++)
+            assert_int_equal(verify_all(tier, p, NULL), 20);
     }
 }
 
@@ -79,8 +79,8 @@ static void test_every_model_with_threads(void **state) {
     ken_error err;
     ken_pool *pool;
     assert_int_equal(ken_pool_new(3, &pool, &err), KEN_OK);
-    assert_int_equal(verify_all(NULL, KEN_PRECISION_F32, pool), 20);
-    assert_int_equal(verify_all(NULL, KEN_PRECISION_S16, pool), 20);
+    for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++)
+        assert_int_equal(verify_all(NULL, p, pool), 20);
     ken_pool_free(pool);
 }
 
@@ -108,6 +108,7 @@ static void test_demo_model_from_photos(void **state) {
     (void)state;
     demo_model_from_photos(KEN_PRECISION_F32);
     demo_model_from_photos(KEN_PRECISION_S16);
+    demo_model_from_photos(KEN_PRECISION_INT8);
 }
 
 int main(void) {

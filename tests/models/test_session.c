@@ -107,6 +107,7 @@ static void test_same_bits(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         same_bits(names[i], KEN_PRECISION_F32);
         same_bits(names[i], KEN_PRECISION_S16);
+        same_bits(names[i], KEN_PRECISION_INT8);
     }
 }
 
@@ -141,6 +142,7 @@ static void test_same_bits_in_lanes(void **state) {
     (void)state;
     same_bits_in_lanes(KEN_PRECISION_F32);
     same_bits_in_lanes(KEN_PRECISION_S16);
+    same_bits_in_lanes(KEN_PRECISION_INT8);
 }
 
 /* Pixels go through a table; the floats made with it must give the same embedding. */
@@ -225,6 +227,7 @@ static void test_not_finite(void **state) {
     (void)state;
     not_finite(KEN_PRECISION_F32);
     not_finite(KEN_PRECISION_S16);
+    not_finite(KEN_PRECISION_INT8);
 }
 
 static void test_one_tower(void **state) {

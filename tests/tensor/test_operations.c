@@ -81,7 +81,7 @@ static void test_workspace_overflow_cannot_be_allocated(void **state) {
 
 /* What sums of some hundred products of numbers below 1 may be wrong by. */
 static double limit_of(ken_precision precision) {
-    return precision == KEN_PRECISION_F32 ? 1e-4 : 7e-3;
+    return precision == KEN_PRECISION_F32 ? 1e-4 : precision == KEN_PRECISION_S16 ? 7e-3 : 0.3;
 }
 
 typedef struct linear_case {
@@ -141,9 +141,8 @@ static void linear_of(size_t rows, size_t n, size_t k, gemm_epilogue epilogue) {
                 sum += (double)c.x[m * k + i] * c.w[o * k + i];
             c.expected[m * n + o] = epilogue == GEMM_RELU && sum < 0 ? 0 : sum;
         }
-    on_all(check_linear, &c, 1);
-    c.precision = KEN_PRECISION_S16;
-    on_all(check_linear, &c, 1);
+    for (; c.precision <= KEN_PRECISION_INT8; c.precision++)
+        on_all(check_linear, &c, 1);
     mem_free(c.x);
     mem_free(c.w);
     mem_free(c.bias);
@@ -167,9 +166,9 @@ static void test_linear_blob(void **state) {
     (void)state;
     enum { n = 37, k = 19, rows = 5 };
     float *w = numbers(n * k, 1), *bias = numbers(n, 2), *x = numbers(rows * k, 3);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         const kernels *best = kernels_best();
-        linear_shape shape = {i % 2 ? KEN_PRECISION_S16 : KEN_PRECISION_F32, n, k, .bias = i < 2};
+        linear_shape shape = {KEN_PRECISION_F32 + i % 3, n, k, .bias = i < 3};
         size_t bytes = linear_blob_bytes(best, &shape);
         char *blob = mem_alloc(bytes), *again = mem_alloc(bytes);
         memset(blob, 0x55, bytes);
@@ -201,11 +200,10 @@ static void test_linear_blob_overflow(void **state) {
     static const size_t sizes[][2] = {
         {SIZE_MAX, 1}, {1, SIZE_MAX}, {SIZE_MAX / 8, 8}, {1, SIZE_MAX / 4}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int precision = 0; precision < 2; precision++)
+        for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++)
             assert_int_equal(
                 linear_blob_bytes(kernels_best(),
-                                  &(linear_shape){precision ? KEN_PRECISION_S16 : KEN_PRECISION_F32,
-                                                  sizes[i][0], sizes[i][1], .bias = true}),
+                                  &(linear_shape){p, sizes[i][0], sizes[i][1], .bias = true}),
                 SIZE_MAX);
 }
 
@@ -213,11 +211,11 @@ static void test_linear_out_of_memory(void **state) {
     (void)state;
     float *w = numbers(6, 1);
     ken_error err;
-    for (uint64_t failing = 1; failing <= 4; failing++) {
+    for (uint64_t failing = 1; failing <= 6; failing++) {
         arena memory = {.max_bytes = failing % 2 ? 1 : 1 << 16};
         mem_fail_after(failing % 2 ? 0 : 1, false);
         linear l;
-        ken_precision precision = failing <= 2 ? KEN_PRECISION_F32 : KEN_PRECISION_S16;
+        ken_precision precision = KEN_PRECISION_F32 + (ken_precision)((failing - 1) / 2);
         assert_int_equal(
             linear_init(&l, kernels_best(), precision, w, 3, NULL, 2, 3, &memory, &err),
             KEN_NO_MEMORY);
@@ -229,24 +227,25 @@ static void test_linear_out_of_memory(void **state) {
 }
 
 /* More inputs than the integers can sum: f32 then. */
-static void test_linear_too_deep_for_s16(void **state) {
+static void test_linear_too_deep_for_integers(void **state) {
     (void)state;
     enum { k = GEMM_S16_MAX_K + 1 };
     float *w = numbers(k, 1);
     arena memory = {0};
     linear l;
-    assert_int_equal(
-        linear_init(&l, kernels_best(), KEN_PRECISION_S16, w, k, NULL, 1, k, &memory, NULL),
-        KEN_OK);
-    assert_int_equal(l.precision, KEN_PRECISION_F32);
-    assert_int_equal(linear_quantized_bytes(&l, 10), 0);
-    arena_free(&memory);
-    assert_int_equal(
-        linear_init(&l, kernels_best(), KEN_PRECISION_S16, w, 9, NULL, 3, 9, &memory, NULL),
-        KEN_OK);
-    assert_int_equal(l.precision, KEN_PRECISION_S16);
-    assert_int_equal(linear_quantized_bytes(&l, 10), 64 + 10 * 10 * 2);
-    assert_int_equal(linear_quantized_bytes(&l, SIZE_MAX / 2), SIZE_MAX);
+    for (ken_precision p = KEN_PRECISION_S16; p <= KEN_PRECISION_INT8; p++) {
+        assert_int_equal(linear_init(&l, kernels_best(), p, w, k, NULL, 1, k, &memory, NULL),
+                         KEN_OK);
+        assert_int_equal(l.precision, KEN_PRECISION_F32);
+        assert_int_equal(linear_quantized_bytes(&l, 10), 0);
+        assert_int_equal(linear_init(&l, kernels_best(), p, w, 9, NULL, 3, 9, &memory, NULL),
+                         KEN_OK);
+        assert_int_equal(l.precision, p);
+        /* Scales, zeros and numbers, each in whole cache lines. */
+        assert_int_equal(linear_quantized_bytes(&l, 10),
+                         p == KEN_PRECISION_S16 ? 64 + 256 : 64 + 64 + 128);
+        assert_int_equal(linear_quantized_bytes(&l, SIZE_MAX / 2), SIZE_MAX);
+    }
     arena_free(&memory);
     mem_free(w);
 }
@@ -455,9 +454,8 @@ static void conv_of(size_t kernel, size_t stride, size_t side, size_t channels, 
                                      at % out_width, i % n_out);
         c.expected[i] = sum > 0 ? sum : 0;
     }
-    on_all(check_conv, &c, 128 * 1024);
-    c.precision = KEN_PRECISION_S16;
-    on_all(check_conv, &c, 128 * 1024);
+    for (c.precision = KEN_PRECISION_F32; c.precision <= KEN_PRECISION_INT8; c.precision++)
+        on_all(check_conv, &c, 128 * 1024);
     mem_free(c.x);
     mem_free(c.w);
     mem_free(c.bias);
@@ -503,7 +501,7 @@ int main(void) {
         cmocka_unit_test(test_linear_blob),
         cmocka_unit_test(test_linear_blob_overflow),
         cmocka_unit_test(test_linear_out_of_memory),
-        cmocka_unit_test(test_linear_too_deep_for_s16),
+        cmocka_unit_test(test_linear_too_deep_for_integers),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_conv),

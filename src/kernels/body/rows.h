@@ -116,20 +116,31 @@ static float squared_deviations(const float *x, float mean, size_t n) {
     return vf_sum(vf_add(a, b));
 }
 
+/* y = (x - mean) * scale * gamma + beta for one vector of a row; the pointers are the vector's. */
+VEC void normalize(const float *x, vf mean, vf scale, const float *gamma, const float *beta,
+                   float *y, size_t n) {
+    vf z = vf_mul(vf_sub(vf_load_some(x, n), mean), scale);
+    vf g = gamma ? vf_load_some(gamma, n) : vf_set1(1.0f);
+    vf b = beta ? vf_load_some(beta, n) : vf_zero();
+    vf_store_some(y, vf_fma(z, g, b), n);
+}
+
 static void layer_norm_f32(const layer_norm_f32_args *l) {
     size_t n = l->width;
+    const float *gamma = l->gamma, *beta = l->beta;
     for (size_t r = 0; r < l->rows; r++) {
         const float *x = l->x + r * l->ldx;
         float *y = l->y + r * l->ldy;
         float mean = row_sum(x, n) / (float)n;
         float variance = squared_deviations(x, mean, n) / (float)n;
         vf m = vf_set1(mean), scale = vf_set1(1.0f / sqrtf(variance + l->eps));
-        for (size_t i = 0; i < n; i += VEC_LANES) {
-            vf z = vf_mul(vf_sub(vf_load_some(x + i, n - i), m), scale);
-            vf gamma = l->gamma ? vf_load_some(l->gamma + i, n - i) : vf_set1(1.0f);
-            vf beta = l->beta ? vf_load_some(l->beta + i, n - i) : vf_zero();
-            vf_store_some(y + i, vf_fma(z, gamma, beta), n - i);
-        }
+        size_t i = 0;
+        if (gamma && beta) /* as every model has them: nothing to ask in the loop */
+            for (; i + VEC_LANES <= n; i += VEC_LANES)
+                normalize(x + i, m, scale, gamma + i, beta + i, y + i, VEC_LANES);
+        for (; i < n; i += VEC_LANES)
+            normalize(x + i, m, scale, gamma ? gamma + i : NULL, beta ? beta + i : NULL, y + i,
+                      n - i);
     }
 }
 

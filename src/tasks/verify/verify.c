@@ -12,7 +12,9 @@
 /* What a precision is held to, unless the user says otherwise. */
 static const struct limits {
     double min_cosine, max_abs_diff;
-} limits_f32 = {0.999999, 1e-4}, limits_s16 = {0.99999, 5e-2};
+} limits_of[] = {[KEN_PRECISION_F32] = {0.999999, 1e-4},
+                 [KEN_PRECISION_S16] = {0.99999, 5e-2},
+                 [KEN_PRECISION_INT8] = {0.995, 0.5}};
 
 ken_status verify_find_goldens(const char *dir, buf *path, ken_error *err) {
     static const char *const names[] = {"goldens.safetensors", "goldens.json"};
@@ -140,7 +142,7 @@ ken_status verify_run(const ken_model *model, const char *goldens_path,
     *report = (verify_report){.cosine_min = 1, .cosine_mean = 1};
     ken_model_info info;
     ken_model_get_info(model, &info);
-    struct limits limits = info.precision == KEN_PRECISION_F32 ? limits_f32 : limits_s16;
+    struct limits limits = limits_of[info.precision];
     report->min_cosine = chosen.min_cosine != 0 ? chosen.min_cosine : limits.min_cosine;
     report->max_abs_diff = chosen.max_abs_diff != 0 ? chosen.max_abs_diff : limits.max_abs_diff;
     if (strcmp(file_extension(goldens_path), ".json") == 0)
