@@ -50,7 +50,7 @@ typedef struct table_metadata {
 typedef struct table_writer table_writer;
 
 /* Rows gather in memory until table_writer_finish, which writes `path` (zstd, row groups of
- * 10240 rows) and fsyncs it. The caller renames. */
+ * 2048 rows) and fsyncs it. The caller renames. */
 KEN_MUST_CHECK ken_status table_writer_new(const table_column *columns, size_t n_columns,
                                            const table_metadata *metadata, size_t n_metadata,
                                            table_writer **out, ken_error *err);

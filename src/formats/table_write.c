@@ -50,9 +50,10 @@ static void put_create(buf *sql, const table_column *columns, size_t n_columns) 
     buf_putc(sql, ')');
 }
 
-/* One file, no temporary name of DuckDB's own, row groups that fit memory for wide vectors. */
+/* One file, no temporary name of DuckDB's own. Row groups as small as DuckDB makes them: it holds
+ * one about ten times over while it writes, which for wide vectors is most of a job's memory. */
 static void put_copy_options(buf *sql, const table_metadata *metadata, size_t n_metadata) {
-    buf_puts(sql, "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10240, USE_TMP_FILE false");
+    buf_puts(sql, "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 2048, USE_TMP_FILE false");
     for (size_t i = 0; i < n_metadata; i++) {
         buf_puts(sql, i ? ", " : ", KV_METADATA {");
         duck_quote(sql, '\'', metadata[i].key);

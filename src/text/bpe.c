@@ -57,10 +57,13 @@ static const bpe_merge *find_merge(const bpe *b, int32_t left, int32_t right) {
     return merge->id >= 0 ? merge : NULL;
 }
 
-static bool grow_merges(bpe *b) {
-    if (b->n_merges * 2 < b->n_slots)
+/* Slots for `n_merges`, at least half of them free. */
+static bool reserve_merges(bpe *b, size_t n_merges) {
+    size_t n_old = b->n_slots, n = n_old ? n_old : first_merge_slots;
+    while (n < n_merges * 2)
+        n *= 2;
+    if (n == n_old)
         return true;
-    size_t n_old = b->n_slots, n = n_old ? n_old * 2 : first_merge_slots;
     bpe_merge *old = b->slots, *slots = mem_zalloc(n, sizeof *slots);
     if (!slots)
         return false;
@@ -75,12 +78,23 @@ static bool grow_merges(bpe *b) {
     return true;
 }
 
+ken_status bpe_reserve(bpe *b, size_t n_merges, ken_error *err) {
+    if (n_merges > bpe_max_merges)
+        n_merges = bpe_max_merges;
+    if (!reserve_merges(b, n_merges))
+        return error_set(err, KEN_NO_MEMORY, "no memory for %zu merges", n_merges);
+    return KEN_OK;
+}
+
 /* The token that two parts make: the right one gives up its prefix. */
 static int32_t merged_id(const bpe *b, const char *left, size_t left_size, const char *right,
                          size_t right_size) {
     size_t skip = strlen(b->prefix);
     if (skip > right_size)
         return -1;
+    /* Nearly always the next one: vocabularies were filled in the order of the merges. */
+    if (vocab_is(b->vocab, b->last_id + 1, left, left_size, right + skip, right_size - skip))
+        return b->last_id + 1;
     char whole[512];
     size_t size = left_size + right_size - skip;
     if (size > sizeof whole)
@@ -106,11 +120,12 @@ ken_status bpe_add_merge(bpe *b, const char *left, size_t left_size, const char 
                                         : "the whole");
     if (rank >= bpe_max_merges)
         return error_set(err, KEN_TOO_LARGE, "more than %d merges", bpe_max_merges);
-    if (!grow_merges(b))
+    if (!reserve_merges(b, rank + 1))
         return error_set(err, KEN_NO_MEMORY, "no memory for %zu merges", rank);
     /* A pair that is there twice has its last rank, as in the reference. */
     bpe_merge *slot = &b->slots[merge_slot(b, left_id, right_id)];
     *slot = (bpe_merge){left_id, right_id, (int32_t)rank, id};
+    b->last_id = id;
     b->n_merges++;
     return KEN_OK;
 }

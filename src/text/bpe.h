@@ -22,6 +22,7 @@ typedef struct bpe {
     bpe_merge *slots; /* open addressing on (left, right) */
     size_t n_slots;
     size_t n_merges;
+    int32_t last_id;       /* of the merge added last */
     int32_t unknown_id;    /* -1: characters without a token are left out */
     int32_t byte_ids[256]; /* of "<0x00>" ... for byte_fallback, -1 where missing */
     bool byte_fallback;
@@ -34,6 +35,8 @@ typedef struct bpe {
 /* `vocab` is borrowed and must be complete before bpe_add_merge. */
 void bpe_init(bpe *b, const vocab *v);
 void bpe_free(bpe *b);
+/* Room for this many merges. Not needed: adding makes room, too. */
+KEN_MUST_CHECK ken_status bpe_reserve(bpe *b, size_t n_merges, ken_error *err);
 /* The next merge in order of rank. Parts and whole must be in the vocabulary. */
 KEN_MUST_CHECK ken_status bpe_add_merge(bpe *b, const char *left, size_t left_size,
                                         const char *right, size_t right_size, ken_error *err);

@@ -53,6 +53,8 @@ static ken_status add_merged(vocab *v, ken_error *err) {
 }
 
 ken_status clip_vocab_build(vocab *v, bpe *b, const char *begin, const char *end, ken_error *err) {
+    enum { text_bytes = 512 << 10 };
+    TRY(vocab_reserve(v, clip_end_id + 1, text_bytes, err));
     TRY(add_bytes(v, "", err));
     TRY(add_bytes(v, word_end, err));
     TRY(add_merged(v, err));
@@ -61,6 +63,7 @@ ken_status clip_vocab_build(vocab *v, bpe *b, const char *begin, const char *end
     bpe_init(b, v);
     memcpy(b->suffix, word_end, sizeof word_end);
     b->unknown_id = clip_end_id;
+    TRY(bpe_reserve(b, clip_begin_id, err));
     return bpe_add_merge_lines(b, ken_clip_merges, (size_t)(ken_clip_merges_end - ken_clip_merges),
                                err);
 }

@@ -2,7 +2,7 @@
  */
 #include "base/doc.h"
 #include "base/mem.h"
-#include "text/merges_json.h"
+#include "text/tables_json.h"
 #include "text/tokenizer_config.h"
 #include "text/tokenizer_steps.h"
 
@@ -11,10 +11,11 @@
 
 static const char vocab_json[] = "vocab.json";
 
-/* A tokenizer.json: its document, and its merges when they were cut out of it. */
+/* A tokenizer.json: its text, and its tables when they were cut out of it. */
 typedef struct source {
     const char *text;
-    merges_json merges;
+    tables_json tables;
+    bool odd; /* a table could not be read: the parser has to look at it */
     const char *where;
 } source;
 
@@ -49,13 +50,23 @@ static ken_status parse_merge(tokenizer *t, const json_t *merge, size_t index, c
                          json_string_value(right), json_string_length(right), err);
 }
 
-static ken_status parse_merges(tokenizer *t, const json_t *model, const source *src,
-                               ken_error *err) {
+/* What a cut-out table's reader came to. */
+static ken_status note_odd(source *src, ken_status status) {
+    src->odd = src->odd || status != KEN_OK;
+    return status;
+}
+
+static ken_status parse_vocab_or_table(tokenizer *t, const json_t *model, source *src,
+                                       ken_error *err) {
+    if (src->tables.vocab.end)
+        return note_odd(src, tables_json_add_vocab(&t->vocab, src->text, src->tables.vocab, err));
+    return parse_vocab(t, json_object_get(model, "vocab"), src->where, err);
+}
+
+static ken_status parse_merges(tokenizer *t, const json_t *model, source *src, ken_error *err) {
     const char *where = src->where;
-    if (src->merges.end) {
-        ken_status status = merges_json_add(&t->bpe, src->text, src->merges, err);
-        return status == KEN_OK ? status : error_prefix(err, status, "'%s'", where);
-    }
+    if (src->tables.merges.end)
+        return note_odd(src, tables_json_add_merges(&t->bpe, src->text, src->tables.merges, err));
     const json_t *merges = json_object_get(model, "merges");
     if (!json_is_array(merges))
         return error_set(err, KEN_BAD_FORMAT, "'%s': 'merges' is missing or not an array", where);
@@ -82,7 +93,7 @@ static ken_status parse_affix(const json_t *model, const char *key, const char *
     return KEN_OK;
 }
 
-static ken_status parse_bpe(tokenizer *t, const json_t *model, const source *src, ken_error *err) {
+static ken_status parse_bpe(tokenizer *t, const json_t *model, source *src, ken_error *err) {
     const char *where = src->where;
     double dropout = 0;
     TRY(doc_get_double(model, "dropout", where, 0, 1, &dropout, err));
@@ -98,7 +109,7 @@ static ken_status parse_bpe(tokenizer *t, const json_t *model, const source *src
     TRY(doc_get_string(model, "unk_token", where, &unknown, err));
     TRY(parse_affix(model, "continuing_subword_prefix", where, b->prefix, err));
     TRY(parse_affix(model, "end_of_word_suffix", where, b->suffix, err));
-    TRY(parse_vocab(t, json_object_get(model, "vocab"), where, err));
+    TRY(parse_vocab_or_table(t, model, src, err));
     TRY(parse_merges(t, model, src, err));
     if (byte_fallback)
         bpe_use_byte_fallback(b);
@@ -163,7 +174,7 @@ static ken_status parse_unigram(tokenizer *t, const json_t *model, const char *w
     return KEN_OK;
 }
 
-static ken_status parse_model(tokenizer *t, const json_t *root, const source *src, ken_error *err) {
+static ken_status parse_model(tokenizer *t, const json_t *root, source *src, ken_error *err) {
     const char *where = src->where;
     const json_t *model = NULL;
     TRY(doc_get_object(root, "model", where, &model, err));
@@ -301,8 +312,8 @@ static ken_status parse_steps(tokenizer *t, const json_t *root, const json_t *co
     return steps_parse_post_processor(t, json_object_get(root, "post_processor"), where, err);
 }
 
-static ken_status parse_root(tokenizer *t, const json_t *root, const json_t *config,
-                             const source *src, ken_error *err) {
+static ken_status parse_root(tokenizer *t, const json_t *root, const json_t *config, source *src,
+                             ken_error *err) {
     bool clip = t->options.kind == TOKENIZER_CLIP_HF;
     const char *where = src->where;
     TRY(parse_model(t, root, src, err));
@@ -312,27 +323,64 @@ static ken_status parse_root(tokenizer *t, const json_t *root, const json_t *con
     return config_sides(t, config, err);
 }
 
-/* The document with an empty array where the merges were; false when it cannot be had. */
-static bool parse_without_merges(const source *src, size_t size, json_t **root) {
+/* Appends the text up to a table, and an empty one. */
+static size_t skip_table(buf *rest, const char *text, size_t at, json_span table,
+                         const char *empty) {
+    if (!table.end)
+        return at;
+    buf_append(rest, text + at, table.begin - at);
+    buf_puts(rest, empty);
+    return table.end;
+}
+
+/* The document with empty tables; false when it cannot be had. */
+static bool parse_without_tables(const source *src, size_t size, json_t **root) {
     buf rest;
-    buf_init(&rest, size + 2);
-    buf_append(&rest, src->text, src->merges.begin);
-    buf_puts(&rest, "[]");
-    buf_append(&rest, src->text + src->merges.end, size - src->merges.end);
+    buf_init(&rest, size + 4);
+    bool vocab_first = src->tables.vocab.begin < src->tables.merges.begin;
+    size_t at = 0;
+    if (vocab_first)
+        at = skip_table(&rest, src->text, at, src->tables.vocab, "{}");
+    at = skip_table(&rest, src->text, at, src->tables.merges, "[]");
+    if (!vocab_first)
+        at = skip_table(&rest, src->text, at, src->tables.vocab, "{}");
+    buf_append(&rest, src->text + at, size - at);
     bool ok = !rest.failed && doc_parse(rest.data, rest.size, src->where, root, NULL) == KEN_OK;
     buf_free(&rest);
     return ok;
 }
 
+/* Reads the tables where they lie. False when the parser has to look at the whole file; then the
+ * tokenizer is as it was. */
+static bool parse_quickly(tokenizer *t, source *src, size_t size, const json_t *config,
+                          ken_status *status, ken_error *err) {
+    json_t *root = NULL;
+    src->tables = tables_json_find(src->text, size);
+    if (!(src->tables.vocab.end || src->tables.merges.end) ||
+        !parse_without_tables(src, size, &root))
+        return false;
+    *status = parse_root(t, root, config, src, err);
+    json_decref(root);
+    if (src->odd && *status != KEN_NO_MEMORY) {
+        vocab_free(&t->vocab);
+        vocab_init(&t->vocab);
+        bpe_free(&t->bpe);
+        bpe_init(&t->bpe, &t->vocab);
+        return false;
+    }
+    return true;
+}
+
 ken_status tokenizer_parse_json(tokenizer *t, const char *text, size_t size, const json_t *config,
                                 const char *where, ken_error *err) {
+    ken_status status;
+    source src = {.text = text, .where = where};
+    if (parse_quickly(t, &src, size, config, &status, err))
+        return status;
+    src = (source){.text = text, .where = where};
     json_t *root = NULL;
-    source src = {text, merges_json_find(text, size), where};
-    if (!src.merges.end || !parse_without_merges(&src, size, &root)) {
-        src.merges = (merges_json){0, 0};
-        TRY(doc_parse(text, size, where, &root, err));
-    }
-    ken_status status = parse_root(t, root, config, &src, err);
+    TRY(doc_parse(text, size, where, &root, err));
+    status = parse_root(t, root, config, &src, err);
     json_decref(root);
     return status;
 }

@@ -4,8 +4,8 @@
 #include "text/charsmap.h"
 #include "text/ftfy.h"
 #include "text/html.h"
-#include "text/merges_json.h"
 #include "text/protobuf.h"
+#include "text/tables_json.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -171,29 +171,91 @@ static void test_charsmap_stays_inside(void **state) {
     charsmap_free(&map);
 }
 
-static void test_merges_are_found(void **state) {
+static void test_tables_are_found(void **state) {
     (void)state;
     static const struct {
         const char *json;
-        size_t size; /* of the array; 0: left to the parser */
+        size_t merges, vocab; /* sizes; 0: left to the parser */
     } cases[] = {
-        {"{\"model\":{\"merges\":[\"a b\"]}}", 7},
-        {"{\"model\" : {\"v\":{\"merges\":[1]}, \"merges\" : [ [\"a\",\"b\"] , \"a\\u0041\"]}}",
-         24},
-        {"{\"model\":{\"merges\":[]}}", 2},
-        {"{\"merges\":[\"a b\"]}", 0},
-        {"{\"model\":[{\"merges\":[\"a b\"]}]}", 0},
-        {"{\"model\":{\"merges\":[\"a b\",]}}", 0},
-        {"{\"model\":{\"merges\":[\"a b\"", 0},
-        {"{\"model\":{\"merges\":[[\"a\"]]}}", 0},
-        {"{\"model\":{\"merges\":[\"\\ud800\"]}}", 0},
-        {"{\"model\":{\"merges\":[\"\xff\"]}}", 0},
-        {"{\"model\":{\"merges\":[\"a\nb\"]}}", 0},
-        {"{\"model\\", 0},
+        {"{\"model\":{\"merges\":[\"a b\"]}}", 7, 0},
+        {"{\"model\" : {\"v\":{\"merges\":[1],\"vocab\":{}}, \"merges\" : [ [\"a\",\"]\"] ]}}", 13,
+         0},
+        {"{\"model\":{\"vocab\":{\"}\\\"\":0},\"merges\":[]}}", 2, 9},
+        {"{\"model\":{\"merges\":[],\"vocab\":[[\"a\",0]]}}", 2, 0},
+        {"{\"merges\":[\"a b\"],\"vocab\":{}}", 0, 0},
+        {"{\"model\":[{\"merges\":[\"a b\"]}]}", 0, 0},
+        {"{\"model\":{\"merges\":[\"a b\"", 0, 0},
+        {"{\"model\":{\"merges\":[\"a b]", 0, 0},
+        {"{\"model\\", 0, 0},
+        {"", 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        merges_json found = merges_json_find(cases[i].json, strlen(cases[i].json));
-        assert_int_equal(found.end - found.begin, cases[i].size);
+        tables_json found = tables_json_find(cases[i].json, strlen(cases[i].json));
+        assert_int_equal(found.merges.end - found.merges.begin, cases[i].merges);
+        assert_int_equal(found.vocab.end - found.vocab.begin, cases[i].vocab);
+    }
+}
+
+/* Tables that are read where they lie, and those that are left to the parser. */
+static void test_tables_are_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *json;
+        size_t n; /* entries; 0: odd */
+    } vocabs[] = {
+        {"{\"a\":0,\"b\":1,\"ab\":2}", 3},
+        {" { \"a\" : 10 ,\n\"\\u00e9\\n\":7}", 2},
+        {"{\"a\":0,}", 0},
+        {"{\"a\":-1}", 0},
+        {"{\"a\":1.0}", 0},
+        {"{\"a\":01}", 0},
+        {"{\"a\":1e2}", 0},
+        {"{\"a\":12345678901}", 0},
+        {"{\"a\":0,\"a\":1}", 0},
+        {"{\"a\" 0}", 0},
+        {"{\"a\":0", 0},
+        {"{\"\\ud800\":0}", 0},
+        {"{\"\\u0000\":0}", 0},
+        {"{\"\xff\":0}", 0},
+        {"{\"a\nb\":0}", 0},
+    };
+    for (size_t i = 0; i < sizeof vocabs / sizeof *vocabs; i++) {
+        vocab v;
+        vocab_init(&v);
+        json_span all = {0, strlen(vocabs[i].json)};
+        ken_status status = tables_json_add_vocab(&v, vocabs[i].json, all, NULL);
+        assert_int_equal(status == KEN_OK, vocabs[i].n != 0);
+        if (vocabs[i].n)
+            assert_int_equal(v.n_entries, vocabs[i].n);
+        vocab_free(&v);
+    }
+    static const struct {
+        const char *json;
+        bool good;
+    } merges[] = {
+        {"[\"a b\",[\"a\",\"\\u0061\"]]", true},
+        {"[]", true},
+        {"[\"a b\",]", false},
+        {"[\"a b\"", false},
+        {"[[\"a\"]]", false},
+        {"[\"ab\"]", false},
+        {"[\"a c\"]", false},
+        {"[1]", false},
+        {"[[\"a\",1]]", false},
+    };
+    for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
+        vocab v;
+        bpe b;
+        vocab_init(&v);
+        static const char *const pieces[] = {"a", "b", "ab", "aa"};
+        for (int k = 0; k < 4; k++)
+            assert_int_equal(vocab_add(&v, pieces[k], strlen(pieces[k]), k, NULL), KEN_OK);
+        bpe_init(&b, &v);
+        json_span all = {0, strlen(merges[i].json)};
+        ken_status status = tables_json_add_merges(&b, merges[i].json, all, NULL);
+        assert_int_equal(status == KEN_OK, merges[i].good);
+        bpe_free(&b);
+        vocab_free(&v);
     }
 }
 
@@ -207,7 +269,8 @@ int main(void) {
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_protobuf),
         cmocka_unit_test(test_charsmap_stays_inside),
-        cmocka_unit_test(test_merges_are_found),
+        cmocka_unit_test(test_tables_are_found),
+        cmocka_unit_test(test_tables_are_read),
     };
     return cmocka_run_group_tests_name("text_units", tests, NULL, NULL);
 }

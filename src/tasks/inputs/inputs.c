@@ -12,6 +12,8 @@
 
 /* Of one file in a tar shard; it is held in memory. */
 enum { max_field_bytes = 256 << 20 };
+/* Of the fingerprint's text. */
+enum { fold_bytes = 1 << 20 };
 
 void inputs_close(inputs *in) {
     if (!in)
@@ -299,6 +301,16 @@ static bool put_text(buf *out, const char *name, const char *value) {
     return buf_printf(out, "%s=%s", name, value ? value : "") && buf_putc(out, '\0');
 }
 
+/* Millions of names need not lie in memory twice: what was put so far becomes its hash. */
+static void fold(buf *text) {
+    char hash[HASH_XXH128_HEX];
+    if (text->failed || text->size < fold_bytes)
+        return;
+    hash_xxh128(text->data, text->size, hash);
+    buf_clear(text);
+    buf_puts(text, hash);
+}
+
 static ken_status take_fingerprint(inputs *in, const inputs_options *o, ken_error *err) {
     buf text;
     buf_init(&text, SIZE_MAX / 4);
@@ -321,6 +333,7 @@ static ken_status take_fingerprint(inputs *in, const inputs_options *o, ken_erro
         if (item->kind != SOURCE_TEXT && stat(item->os_path, &info) == 0 && S_ISREG(info.st_mode))
             buf_printf(&text, "%lld %lld.%09ld\n", (long long)info.st_size,
                        (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+        fold(&text);
     }
     ken_status status = buf_check(&text, err);
     if (status == KEN_OK)

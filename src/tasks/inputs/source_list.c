@@ -35,9 +35,10 @@ ken_status source_list_add(source_list *list, const source *item, ken_error *err
     return KEN_OK;
 }
 
-/* `prefix` + `name`, escaped, in the list's arena. */
-static ken_status make_id(source_list *list, const char *prefix, const char *name, const char **out,
-                          ken_error *err) {
+/* `prefix` + `name`, escaped: as a rule the end of `os_path`, which then serves for both, since
+ * there may be millions. Else in the list's arena. */
+static ken_status make_id(source_list *list, const char *prefix, const char *name,
+                          const char *os_path, const char **out, ken_error *err) {
     buf id;
     buf_init(&id, 4 * PATH_MAX);
     utf8_escape(&id, prefix, strlen(prefix));
@@ -45,7 +46,10 @@ static ken_status make_id(source_list *list, const char *prefix, const char *nam
     ken_status status = buf_check(&id, err);
     *out = NULL;
     if (status == KEN_OK) {
-        *out = arena_strndup(&list->arena, id.data ? id.data : "", id.size);
+        const char *text = id.data ? id.data : "";
+        size_t n = strlen(os_path);
+        bool ends_path = id.size <= n && strcmp(os_path + n - id.size, text) == 0;
+        *out = ends_path ? os_path + n - id.size : arena_strndup(&list->arena, text, id.size);
         if (!*out)
             status = error_no_memory(err, id.size);
     }
@@ -57,10 +61,10 @@ static ken_status add_named(source_list *list, source_kind kind, const char *pat
                             const char *id_prefix, const char *id_name, source *item,
                             ken_error *err) {
     item->kind = kind;
-    TRY(make_id(list, id_prefix, id_name, &item->id, err));
     item->os_path = arena_strdup(&list->arena, path);
     if (!item->os_path)
         return error_no_memory(err, strlen(path));
+    TRY(make_id(list, id_prefix, id_name, item->os_path, &item->id, err));
     return source_list_add(list, item, err);
 }
 

@@ -22,7 +22,7 @@ typedef struct source {
     bool has_json;       /* likewise metadata, .json */
     const char *os_path; /* raw bytes as the system takes them; the text of SOURCE_TEXT */
     size_t size;         /* bytes of a text */
-    const char *id;      /* escaped; NULL for tars and tables */
+    const char *id;      /* escaped, perhaps the end of os_path; NULL for tars and tables */
     const char *detail;  /* SOURCE_UNREADABLE: why */
 } source;
 

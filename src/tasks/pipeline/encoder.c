@@ -4,13 +4,31 @@
 
 #include <string.h>
 
+/* Smaller batches make an encoder slower; this is the least that may end a run. */
+enum { least_batch = 4 };
+
+/* How much an encoder should take. What is left in the end is shared out, so that no encoder starts
+ * on a full batch while the others have nothing more to do. Caller holds the lock. */
+static int share(const stages *s) {
+    uint64_t last = s->input_ended ? s->tail : s->last;
+    if (last == UINT64_MAX || last < s->tail)
+        return s->batch;
+    uint64_t left = last - s->tail + s->n_taken + s->n_ready;
+    uint64_t each = (left + (uint64_t)s->n_encoders - 1) / (uint64_t)s->n_encoders;
+    if (each < least_batch)
+        each = least_batch;
+    return each < (uint64_t)s->batch ? (int)each : s->batch;
+}
+
 /* The first ready entries in input order, up to a batch. 0 at the end. Caller holds the lock. */
 static int gather(stage_thread *t) {
     stages *s = t->stages;
+    int most = s->batch;
     for (;;) {
         if (s->stop)
             return 0;
-        bool full = s->n_ready >= (size_t)s->batch;
+        most = share(s);
+        bool full = s->n_ready >= (size_t)most;
         if (s->n_ready && (full || s->n_taken == 0))
             break;
         if (s->input_ended && !s->n_ready && !s->n_taken)
@@ -18,7 +36,7 @@ static int gather(stage_thread *t) {
         pthread_cond_wait(&s->ready, &s->lock);
     }
     int n = 0;
-    for (uint64_t i = s->head; i < s->tail && n < s->batch; i++) {
+    for (uint64_t i = s->head; i < s->tail && n < most; i++) {
         entry *e = &s->ring[i % s->n_ring];
         if (e->state != ENTRY_READY)
             continue;

@@ -18,7 +18,7 @@ typedef struct run {
     stages s;
     pipeline_options options;
     stage_thread *threads; /* encoders, then feeders */
-    int n_encoders, n_feeders;
+    int n_feeders;
     double started;
     uint64_t n_done, n_failed;
 } run;
@@ -42,9 +42,9 @@ static void set_sizes(run *r) {
     const pipeline_options *o = &r->options;
     ken_model_info info;
     ken_model_get_info(s->model, &info);
-    r->n_encoders = o->n_threads > 0 ? o->n_threads : sys_cpu_count();
-    r->n_feeders = s->texts ? 1 : o->n_decoders > 0 ? o->n_decoders : r->n_encoders;
-    s->batch = choose_batch(s->model, o, r->n_encoders);
+    r->s.n_encoders = o->n_threads > 0 ? o->n_threads : sys_cpu_count();
+    r->n_feeders = s->texts ? 1 : o->n_decoders > 0 ? o->n_decoders : r->s.n_encoders;
+    s->batch = choose_batch(s->model, o, r->s.n_encoders);
     s->embedding_width = info.embedding_width;
     s->payload_bytes =
         s->texts ? (size_t)info.context_length * sizeof(int32_t) : preprocess_size(o->preprocess);
@@ -52,7 +52,7 @@ static void set_sizes(run *r) {
     s->max_file_bytes = o->max_file_bytes ? o->max_file_bytes : default_max_file_bytes;
     /* Each encoder may hold a batch while another one gathers, and decoders run ahead a little: a
      * slow picture must not stop the others at once. */
-    s->n_ring = (size_t)s->batch * (2 * (size_t)r->n_encoders + 1) + 4 * (size_t)r->n_feeders;
+    s->n_ring = (size_t)s->batch * (2 * (size_t)r->s.n_encoders + 1) + 4 * (size_t)r->n_feeders;
     uint64_t total = inputs_total(s->in);
     if (total && total < s->n_ring)
         s->n_ring = (size_t)total;
@@ -78,7 +78,7 @@ static void say_plan(const run *r) {
     const stages *s = &r->s;
     uint64_t workspace = session_workspace_bytes(s->model, s->batch, 1);
     uint64_t entry_bytes = s->payload_bytes + (uint64_t)s->embedding_width * sizeof(float);
-    say(r, "encoding: %d threads, %d items a batch", r->n_encoders, s->batch);
+    say(r, "encoding: %d threads, %d items a batch", r->s.n_encoders, s->batch);
     if (!s->texts) {
         int abi = decode_pool_landlock_abi(s->decoders);
         say(r, "decoding: %d processes, %s, %g seconds an item", r->n_feeders,
@@ -90,8 +90,8 @@ static void say_plan(const run *r) {
     say(r,
         "memory: %d workspaces x %.1f MiB + %zu items in flight x %.2f MiB = %.1f MiB, beside the "
         "model",
-        r->n_encoders, mib(workspace), s->n_ring, mib(entry_bytes),
-        mib(workspace * (uint64_t)r->n_encoders + entry_bytes * s->n_ring));
+        r->s.n_encoders, mib(workspace), s->n_ring, mib(entry_bytes),
+        mib(workspace * (uint64_t)r->s.n_encoders + entry_bytes * s->n_ring));
     if (!s->texts)
         say(r, "memory: each decode process may add %.0f MiB of addresses, and hold one file",
             mib(decode_pool_worker_bytes(&r->options.limits)));
@@ -145,20 +145,20 @@ static ken_status set_up(run *r, ken_error *err) {
     }
     say_plan(r);
     TRY(make_ring(s, err));
-    size_t n = (size_t)(r->n_encoders + r->n_feeders);
+    size_t n = (size_t)(r->s.n_encoders + r->n_feeders);
     r->threads = mem_zalloc(n, sizeof *r->threads);
     if (!r->threads)
         return error_no_memory(err, n * sizeof *r->threads);
-    for (int i = 0; i < r->n_encoders; i++)
+    for (int i = 0; i < r->s.n_encoders; i++)
         TRY(make_encoder(r, &r->threads[i], err));
     for (int i = 0; i < r->n_feeders; i++)
-        r->threads[r->n_encoders + i].index = i;
+        r->threads[r->s.n_encoders + i].index = i;
     return KEN_OK;
 }
 
 static void take_down(run *r) {
     stages *s = &r->s;
-    for (int i = 0; r->threads && i < r->n_encoders; i++) {
+    for (int i = 0; r->threads && i < r->s.n_encoders; i++) {
         ken_session_free(r->threads[i].session);
         mem_free(r->threads[i].batch_payload);
         mem_free(r->threads[i].batch_embeddings);
@@ -227,11 +227,11 @@ void stages_fail(stages *s, ken_status status, const ken_error *err) {
 }
 
 static ken_status start_threads(run *r, ken_error *err) {
-    for (int i = 0; i < r->n_encoders + r->n_feeders; i++) {
+    for (int i = 0; i < r->s.n_encoders + r->n_feeders; i++) {
         stage_thread *t = &r->threads[i];
         t->stages = &r->s;
         int rc =
-            pthread_create(&t->thread, NULL, i < r->n_encoders ? encoder_main : feeder_main, t);
+            pthread_create(&t->thread, NULL, i < r->s.n_encoders ? encoder_main : feeder_main, t);
         if (rc != 0)
             return error_set(err, KEN_NO_MEMORY, "could not start a thread: %s", strerror(rc));
         t->started = true;
@@ -240,7 +240,7 @@ static ken_status start_threads(run *r, ken_error *err) {
 }
 
 static void join_threads(run *r) {
-    for (int i = 0; i < r->n_encoders + r->n_feeders; i++)
+    for (int i = 0; i < r->s.n_encoders + r->n_feeders; i++)
         if (r->threads[i].started)
             pthread_join(r->threads[i].thread, NULL);
 }
@@ -348,6 +348,9 @@ ken_status pipeline_run(const ken_model *model, inputs *in, uint64_t first,
     s->texts = inputs_are_texts(in);
     s->head = s->tail = first;
     s->end = r->options.count ? first + r->options.count : UINT64_MAX;
+    s->last = inputs_total(in) ? inputs_total(in) : UINT64_MAX;
+    if (s->last > s->end)
+        s->last = s->end;
     make_locks(s);
     ken_status status = skip_to(in, first, err);
     if (status == KEN_OK)

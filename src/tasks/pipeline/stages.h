@@ -5,7 +5,7 @@
  *   FREE -> TAKEN (a feeder reads and decodes it) -> READY -> ENCODING -> DONE -> (sink) FREE
  *
  * A failed item goes from TAKEN or ENCODING to DONE. Feeders wait for a free entry, encoders for
- * ready ones, the sink for the first entry to be done. An encoder takes less than a full batch only
+ * ready ones, the sink for the first entry to be done. An encoder takes less than its share only
  * when no item is being decoded, so nothing waits for what cannot come. */
 #ifndef KEN_TASKS_STAGES_H
 #define KEN_TASKS_STAGES_H
@@ -41,7 +41,8 @@ typedef struct stages {
     decode_pool *decoders; /* NULL for texts */
     bool texts;
     size_t payload_bytes;
-    int embedding_width, batch;
+    int embedding_width, batch, n_encoders;
+    uint64_t last; /* one past the last item of the inputs; UINT64_MAX while unknown */
     double item_timeout;
     uint64_t max_file_bytes;
 
