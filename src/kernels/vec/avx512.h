@@ -243,6 +243,10 @@ VEC vi vi_spread2(const int32_t *p) {
     return _mm512_permutexvar_epi32(index, eight);
 }
 
+#ifdef __AVX512VNNI__
+#include "kernels/vec/taps_vnni.h"
+#else
 #include "kernels/vec/taps_avx2.h"
+#endif
 
 #endif
