@@ -5,12 +5,14 @@ import statistics
 import subprocess
 import sys
 
+import measure
 from measure import PEERS, ROOT, Engine, FixedThreadsEngine, check_embeddings, interleave, say
 
 INT8_VARIANTS = ["per-tensor", "per-tensor-reduced", "per-channel", "per-channel-reduced"]
 FP32_PEERS = ["ONNX Runtime fp32", "OpenVINO f32", "PyTorch eager", "PyTorch compiled", "candle"]
 INT8_PEERS = ["ONNX Runtime int8", "OpenVINO NNCF int8"]
 QUICK_PEERS = ["ONNX Runtime fp32", "ONNX Runtime int8"]
+QUICK_ROUNDS = 3
 PEER_NAMES = [*FP32_PEERS[:2], "OpenVINO bf16", *FP32_PEERS[2:], *INT8_PEERS]
 
 # The smallest cosine to ONNX Runtime's fp32 that counts as the same embedding.
@@ -27,6 +29,11 @@ PAIRS = [
     ("ken int8", "ONNX Runtime int8", INT8_PEERS[:1]),
     ("ken int8", "OpenVINO NNCF int8", INT8_PEERS[1:]),
     ("ken int8", "best int8 peer", INT8_PEERS),
+]
+TEXT_PAIRS = [
+    (f"ken {precision}", title, names)
+    for precision in ("f32", "s16", "int8")
+    for title, names in [("best fp32 peer", FP32_PEERS), ("best peer", FP32_PEERS + INT8_PEERS)]
 ]
 
 
@@ -135,9 +142,54 @@ def compare(arguments, kind, directory, settings):
     counts = sorted({threads for _, threads in settings})
     largest = max(batch for batch, _ in settings)
     cosines = check_embeddings(engines, peers[0], largest, counts, LIMITS.get)
-    rounds = 3 if arguments.quick else arguments.rounds
-    rates = interleave(engines, settings, rounds, say)
+    rates = interleave(engines, settings, arguments.rounds, say)
     for engine in engines:
         engine.close()
     versions = {engine.name: engine.version for engine in engines}
     return {"rates": rates, "versions": versions, "cosines": cosines, "variants": variants}
+
+
+def comma_list(text):
+    return text.split(",")
+
+
+def options(description):
+    arguments = measure.arguments(
+        description,
+        rounds=7,
+        quick=dict(action="store_true", help="ratios to ONNX Runtime only, three rounds"),
+        peers=dict(type=comma_list, default=PEER_NAMES, metavar="NAME,.."),
+        precisions=dict(type=comma_list, default=["f32", "s16", "int8"], metavar="P,.."),
+    )
+    if arguments.quick:
+        arguments.rounds = min(arguments.rounds, QUICK_ROUNDS)
+    return arguments
+
+
+def benchmark(arguments, name, kind, unit, settings, pairs):
+    """The result of one comparison on ViT-B/32."""
+    directory = make_model(arguments.work, "vit-b-32")
+    prepare_peers(directory)
+    result = measure.head(name, measure.tier(arguments))
+    found = compare(arguments, kind, directory, settings)
+    result |= {
+        "model": "ViT-B/32, random weights",
+        "rounds": arguments.rounds,
+        "versions": found["versions"],
+        "min_cosine": found["cosines"],
+        "onnxruntime_int8": found["variants"],
+    }
+    result |= found["rates"].as_json(unit)
+    result["ratios"] = measure.ratio_rows(result[f"{unit}_per_second"], pairs)
+    result["cpu_ratios"] = measure.ratio_rows(result[f"{unit}_per_cpu_second"], pairs)
+    return result
+
+
+def print_result(result, unit, only_ratios):
+    measure.print_machine(result)
+    print(f"{result['model']}; batch x threads, medians of {result['rounds']} rounds")
+    if not only_ratios:
+        measure.print_rates(f"{unit} a second", result[f"{unit}_per_second"])
+        measure.print_rates(f"{unit} a CPU second", result[f"{unit}_per_cpu_second"])
+    measure.print_ratios("ratios", result["ratios"])
+    measure.print_ratios("ratios by CPU time", result["cpu_ratios"])

@@ -12,7 +12,7 @@ static void require(bool condition) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-    const file_map map = {bytes, size};
+    const file_map map = {.data = bytes, .size = size};
     safetensors s;
     ken_error err;
     if (safetensors_parse(&map, "fuzz", &s, &err) != KEN_OK) {

@@ -171,6 +171,9 @@ typedef struct ken_session ken_session;
 typedef struct ken_session_options {
     int max_batch;  /* images or texts a call may hold; 0 means 16 */
     ken_pool *pool; /* borrowed for the session's life; NULL: the calling thread only */
+    /* Of ken_session_encode_file: the decoder shrinks large JPEG files to not less than twice the
+     * model's size first. Faster, and other vectors than the exact resize gives. */
+    bool fast_resize;
 } ken_session_options;
 
 /* Allocates everything that encoding needs; encoding itself allocates nothing (the calls that

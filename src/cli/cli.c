@@ -189,14 +189,14 @@ static bool share_dir(buf *out) {
 }
 
 static ken_status resolve(const char *spec, model_location *out, ken_error *err) {
-    buf cache, share;
-    buf_init(&cache, 8192);
+    buf hub, share;
+    buf_init(&hub, 8192);
     buf_init(&share, 8192);
-    const char *hf_cache = hf_cache_dir(&cache) ? cache.data : NULL;
+    const char *hf_cache = hf_cache_dir(&hub) ? hub.data : NULL;
     const char *data_dirs[] = {share_dir(&share) ? share.data : KEN_SOURCE_DIR, KEN_SOURCE_DIR,
                                NULL};
     ken_status status = model_resolve(spec, hf_cache, data_dirs, out, err);
-    buf_free(&cache);
+    buf_free(&hub);
     buf_free(&share);
     return status;
 }

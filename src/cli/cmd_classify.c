@@ -8,13 +8,14 @@
 #include "cli/output_check.h"
 #include "cli/progress.h"
 #include "tasks/classify/classify.h"
+#include "tasks/classify/prompt_files.h"
 #include "tasks/probe/apply.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static option_list classes;
-static const char *template_text, *head_path, *mode_name, *labels_path;
+static const char *class_file, *template_text, *template_spec, *head_path, *mode_name, *labels_path;
 static bool folders_as_labels, all, no_sandbox;
 static int64_t top_k, seed, n_resamples = EVALUATION_DEFAULT_RESAMPLES;
 static classify_output output = {.max_thumbnails = REPORT_DEFAULT_THUMBNAILS};
@@ -24,13 +25,20 @@ static const option *options(void) {
         {.type = OPTION_GROUP, .help = "Categories"},
         {"classes", 0, OPTION_COMMAS, &classes, "A,B,..",
          "these names instead of a rules file: zero-shot probabilities", NULL, 0, 0},
+        {"class-file", 0, OPTION_TEXT, &class_file, "FILE[#KEY]",
+         "the same, from a .txt file (a name a line) or a .json file: a list, CLIP_benchmark's "
+         "class names, or CuPL's descriptions",
+         NULL, 0, 0},
         {"template", 0, OPTION_TEXT, &template_text, "TEXT",
          "sentence around a class name (default 'This is a photo of {}.')", NULL, 0, 0},
+        {"templates", 0, OPTION_TEXT, &template_spec, "NAME",
+         "several sentences: openai-80, openai-7, a .txt file or a .json file (FILE#KEY)", NULL, 0,
+         0},
         {"head", 0, OPTION_TEXT, &head_path, "FILE",
          "a head that 'ken probe train' wrote, instead of a rules file", NULL, 0, 0},
         {"mode", 0, OPTION_CHOICE, &mode_name, NULL,
          "how to decide: by thresholds and margins, by probability, or the highest score (default "
-         "rules; softmax with --classes and --head)",
+         "rules; softmax with classes and --head)",
          "rules|softmax|argmax", 0, 0},
         {"labels", 0, OPTION_TEXT, &labels_path, "FILE",
          "CSV with id and label: print accuracy, precision, recall and confusion; an id may stand "
@@ -104,9 +112,14 @@ static void job_free(job *j) {
     head_free(j->head);
 }
 
+/* Classes by name instead of rules. */
+static bool by_names(void) {
+    return classes.n > 0 || class_file;
+}
+
 /* What is decided by is named by an option, not by a rules file. */
 static bool without_rules(void) {
-    return classes.n > 0 || head_path;
+    return by_names() || head_path;
 }
 
 static classify_mode chosen_mode(void) {
@@ -118,14 +131,21 @@ static classify_mode chosen_mode(void) {
     return CLASSIFY_ARGMAX;
 }
 
+static ken_status load_names(job *j, ken_error *err) {
+    const char *one = template_text ? template_text : "This is a photo of {}.";
+    rules_texts templates = {&one, 1};
+    if (template_spec)
+        TRY(templates_read(template_spec, ".", &j->memory, &templates, err));
+    return class_file ? rules_from_class_file(class_file, &templates, &j->rules, err)
+                      : rules_from_classes(classes.items, classes.n, &templates, &j->rules, err);
+}
+
 /* The rules; a head's classes come with the head's classifier. */
 static ken_status load_rules(const char *path, job *j, ken_error *err) {
     if (head_path)
         return head_load(head_path, &j->head, err);
-    if (classes.n)
-        return rules_from_classes(classes.items, classes.n,
-                                  template_text ? template_text : "This is a photo of {}.",
-                                  &j->rules, err);
+    if (by_names())
+        return load_names(j, err);
     return rules_load(path, &j->rules, err);
 }
 
@@ -253,7 +273,7 @@ static ken_status classify(int n_args, char **args, const char *rules_path, job 
         TRY(embed_images(n_args, args, &pipeline, j, err));
     TRY(prepare(j, &pipeline, err));
     TRY(results_init(&j->results, j->classifier, j->samples, j->pool, err));
-    j->results.all = all || classes.n > 0;
+    j->results.all = all || by_names();
     j->results.top_k = (size_t)top_k;
     TRY(evaluate(j, err));
     output.dataset = args[0];
@@ -276,12 +296,15 @@ static int check_outputs(int n_args, char **args) {
 }
 
 static int check_usage(int n_args, char **args) {
-    if (head_path && classes.n)
-        return cli_usage("'--head' and '--classes' cannot both be given");
+    if ((head_path != NULL) + (classes.n > 0) + (class_file != NULL) > 1)
+        return cli_usage("only one of '--classes', '--class-file' and '--head' can be given");
+    if (template_text && template_spec)
+        return cli_usage("'--template' and '--templates' cannot both be given");
     if (head_path && mode_name && strcmp(mode_name, "rules") == 0)
         return cli_usage("'--mode rules' needs rules; a head knows softmax and argmax");
-    if (classes.n == 0 && template_text)
-        return cli_usage("'--template' goes with '--classes'; rules have their own templates");
+    if (!by_names() && (template_text || template_spec))
+        return cli_usage("'--template' and '--templates' go with '--classes' and '--class-file'; "
+                         "rules have their own");
     if (!without_rules() && n_args == 0)
         return cli_usage("no rules file and no images to classify");
     if (n_args == (without_rules() ? 0 : 1))

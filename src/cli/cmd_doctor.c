@@ -2,6 +2,7 @@
 #include "base/sys.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/doctor_cache.h"
 #include "formats/table.h"
 
 #include <stdlib.h>
@@ -50,6 +51,8 @@ static int run(int n_args, char **args) {
                    (unsigned long long)sys_memory_limit());
         buf_puts(&out, ",\"duckdb\":");
         buf_put_json(&out, duckdb ? duckdb : "", duckdb ? strlen(duckdb) : 0);
+        buf_puts(&out, ",\"cache\":");
+        doctor_put_cache_json(&out);
         buf_puts(&out, ",\"tiers\":[");
         put_json_tiers(&out);
         buf_puts(&out, "]}\n");
@@ -60,6 +63,7 @@ static int run(int n_args, char **args) {
                    sys_cpu_count(), (double)sys_memory_limit() / (1 << 30));
         buf_printf(&out, "DuckDB (Parquet, CSV, JSONL): %s\n",
                    duckdb ? duckdb : "not found: 'ken embed' and 'ken classify' need it");
+        doctor_put_cache(&out);
         buf_printf(&out, "default model ($KEN_MODEL): %s\n", model && *model ? model : "none");
     }
     fputs(out.data ? out.data : "", stdout);
@@ -73,7 +77,8 @@ const command cmd_doctor = {
     .summary = "say what this machine can do",
     .usage = "",
     .details = "Names the CPU tier whose kernels run and why not the next one, the processors and "
-               "the memory that ken may use, and the libraries it found.",
+               "the memory that ken may use, the libraries it found, and the folder where packed "
+               "weights are kept from start to start, which may be removed at any time.",
     .examples = "  ken doctor\n  ken doctor --json\n",
     .options = options,
     .run = run,

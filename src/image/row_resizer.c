@@ -117,7 +117,7 @@ static void make_room(row_resizer *r) {
 
 void row_resizer_feed(row_resizer *r, const uint8_t *rows, size_t stride, int n_rows) {
     while (n_rows > 0) {
-        if (r->n_kept == r->capacity)
+        if (r->capacity - r->n_kept < n_rows)
             make_room(r);
         int room = r->capacity - r->n_kept, n = n_rows < room ? n_rows : room;
         uint8_t *to = r->kept + (size_t)r->n_kept * r->kept_stride;

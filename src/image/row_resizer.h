@@ -14,7 +14,7 @@ typedef struct resize_spec {
     bool y_first; /* which pass comes first shows in the rounding between them */
 } resize_spec;
 
-enum { ROW_RESIZER_LINES = 4 };
+enum { ROW_RESIZER_LINES = 8 };
 
 typedef struct row_resizer {
     const kernels *k;

@@ -191,8 +191,9 @@ typedef struct pixels_args {
 /* One pass of Pillow's 8-bit resampling (Resample.c: ImagingResampleHorizontal_8bpc and
  * ...Vertical_8bpc). Output position i is the sum of taps[i].count inputs from taps[i].first on,
  * weighted by coefs[i * taps_max + j] (fixed point, 22 fraction bits), plus one half, shifted and
- * clipped to 0..255. resize_columns_u8 resamples along x: src [rows, src_width, C] -> dst [rows,
- * n_out, C]. resize_rows_u8 resamples along y: src [*, width, C] -> dst [n_out, width, C]. */
+ * clipped to 0..255; coefficients lie within +-1.99 and a sum with its half in 32 bits.
+ * resize_columns_u8 resamples along x: src [rows, src_width, C] -> dst [rows, n_out, C].
+ * resize_rows_u8 resamples along y: src [*, width, C] -> dst [n_out, width, C]. */
 typedef struct resize_tap {
     int32_t first, count;
 } resize_tap;

@@ -2,6 +2,7 @@
 #ifndef KEN_MODELS_MODEL_H
 #define KEN_MODELS_MODEL_H
 
+#include "base/cache.h"
 #include "base/pool.h"
 #include "image/preprocess.h"
 #include "kernels/kernels.h"
@@ -37,6 +38,14 @@ KEN_MUST_CHECK ken_status session_encode_floats(ken_session *session, const floa
 bool model_recall(const ken_model *model, const char *question, char answer[MODEL_ANSWER_BYTES]);
 /* Keeps an answer of less than MODEL_ANSWER_BYTES for the next start, where that is possible. */
 void model_remember(const ken_model *model, const char *question, const char *answer);
+
+/* Bytes that only these weights, configuration, CPU tier and precision can have made, kept from an
+ * earlier run by the name of `what`; file_map_close them. They may be damaged: the caller checks.
+ */
+bool model_map_kept(const ken_model *model, const char *what, file_map *out);
+/* Keeps the pieces, one behind the other, in place of earlier ones, where that is possible. */
+void model_keep(const ken_model *model, const char *what, const cache_piece *pieces,
+                size_t n_pieces);
 
 /* Architectures that can be loaded, for messages and `ken models`; NULL past the last. */
 const char *model_architecture_name(size_t index);

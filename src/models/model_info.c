@@ -65,6 +65,15 @@ void model_remember(const ken_model *model, const char *question, const char *an
     weight_cache_remember(model->cache, question, answer);
 }
 
+bool model_map_kept(const ken_model *model, const char *what, file_map *out) {
+    return weight_cache_map(model->cache, what, out);
+}
+
+void model_keep(const ken_model *model, const char *what, const cache_piece *pieces,
+                size_t n_pieces) {
+    weight_cache_keep(model->cache, what, pieces, n_pieces);
+}
+
 const preprocess *model_preprocess(const ken_model *model) {
     return &model->preprocess;
 }

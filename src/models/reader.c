@@ -213,7 +213,9 @@ static ken_status read_layer(reader *r, const layer *l, int rank, const int64_t 
     if (bias)
         TRY(floats_of(r, bias, bias_name.text, room, &b, err));
     TRY(floats_of(r, weight, weight_name.text, room + l->n_out, &w, err));
-    return reader_pack(r, l, w, b, out, err);
+    TRY(reader_pack(r, l, w, b, out, err));
+    release(weight);
+    return KEN_OK;
 }
 
 ken_status reader_linear(reader *r, const char *prefix, size_t n_out, size_t n_in, bool bias,
@@ -240,6 +242,7 @@ ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_
     TRY(reader_scratch(r, 2 * n_in * n_out, &scratch, err));
     float *transposed = scratch + n_in * n_out;
     tensor_read_f32(t, r->kernels, 0, n_in * n_out, scratch);
+    release(t);
     if (!floats_are_finite(scratch, n_in * n_out))
         return not_finite(r, name, err);
     for (size_t i = 0; i < n_in; i++)

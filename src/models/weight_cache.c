@@ -272,6 +272,33 @@ void weight_cache_remember(const weight_cache *w, const char *question, const ch
     buf_free(&key);
 }
 
+static bool kept_name(const weight_cache *w, const char *what, char out[file_name_bytes]) {
+    char hash[HASH_XXH128_HEX];
+    buf key;
+    buf_init(&key, max_key_bytes);
+    bool known = question_key(w, what, &key);
+    if (known) {
+        hash_xxh128(key.data, key.size, hash);
+        snprintf(out, file_name_bytes, "pack-%s-%s", what, hash);
+    }
+    buf_free(&key);
+    return known;
+}
+
+bool weight_cache_map(const weight_cache *w, const char *what, file_map *out) {
+    char name[file_name_bytes];
+    return w && kept_name(w, what, name) && cache_map(w->cache, name, out, NULL) == KEN_OK;
+}
+
+void weight_cache_keep(const weight_cache *w, const char *what, const cache_piece *pieces,
+                       size_t n_pieces) {
+    char name[file_name_bytes];
+    ken_error err;
+    if (w && kept_name(w, what, name) &&
+        cache_write(w->cache, name, pieces, n_pieces, &err) != KEN_OK)
+        say(w, false, "the %s are not kept: %s", what, err.message);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 weight_cache *weight_cache_new(const ken_model *model, const ken_model_options *options) {

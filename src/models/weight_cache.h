@@ -31,6 +31,11 @@ bool weight_cache_recall(const weight_cache *w, const char *question,
                          char answer[CACHE_FACT_BYTES]);
 void weight_cache_remember(const weight_cache *w, const char *question, const char *answer);
 
+/* model_map_kept and model_keep. */
+bool weight_cache_map(const weight_cache *w, const char *what, file_map *out);
+void weight_cache_keep(const weight_cache *w, const char *what, const cache_piece *pieces,
+                       size_t n_pieces);
+
 /* The folder, for the facts of others; NULL without a cache. */
 const cache *weight_cache_folder(const weight_cache *w);
 

@@ -386,7 +386,7 @@ def test_huge_and_missing_rules(run, tmp_path):
     (["--classes", "a,,b", "x.jpg"], "class 2 of --classes is empty"),
     (["--classes", "a,a", "x.jpg"], "class 'a' is given twice"),
     (["--classes", "a,b", "--template", "x", "x.jpg"], "template 'x' has no place for the name"),
-    ([RULES, "x.jpg", "--template", "{}"], "'--template' goes with '--classes'"),
+    ([RULES, "x.jpg", "--template", "{}"], "'--template' and '--templates' go with '--classes'"),
     ([RULES, "x.jpg", "--labels", "l", "--folders-as-labels"], "cannot both be given"),
     ([RULES, "x.jpg", "--json", "--format", "csv"], "'--json' and '--format csv' cannot both be given"),
     ([RULES, "x.jpg", "--format", "parquet"], "'--format parquet' needs a file"),
@@ -435,3 +435,42 @@ def test_outputs_that_cannot_be_written(run, photos_parquet):
             result = run("classify", RULES, photos_parquet, name, f"nowhere/{file}")
             assert result.code == 73, result
             assert f"nowhere/{file}" in result.err
+
+
+# ---- prompts of earlier runs -----------------------------------------------------------------------
+
+
+def cached_prompts(cache):
+    """The number of prompts in the cache's file."""
+    (path,) = (cache / "ken").glob("pack-prompts-*")
+    data = path.read_bytes()
+    assert data[40:48] == b"kenprm1\0"
+    return path, int.from_bytes(data[48:56], "little")
+
+
+def test_an_edited_category_encodes_only_its_own_prompts(run, tmp_path, photos_parquet):
+    cache = tmp_path / "cache"
+
+    def classify(name, *options):
+        ok(run("classify", "r.yaml", photos_parquet, "--all", "-o", name, "--model", "demo", "-q", *options,
+               env={"XDG_CACHE_HOME": str(cache)}))
+        return (tmp_path / name).read_bytes()
+
+    text = "version: 1\ncategories:\n" + "".join(f"  c{i}: {{positive: ['hat {i}', 'a hat'], negative: ['shoe {i}']}}\n"
+                                                 for i in range(20))
+    (tmp_path / "r.yaml").write_text(text)
+    first = classify("1.csv")
+    path, n = cached_prompts(cache)
+    before = path.read_bytes()
+    assert classify("2.csv") == first == classify("3.csv", "--no-cache") and n <= 41
+    assert path.read_bytes() == before
+    (tmp_path / "r.yaml").write_text(text.replace("'hat 7'", "'green hat 7'"))
+    assert classify("4.csv") == classify("5.csv", "--no-cache") != first
+    assert cached_prompts(cache) == (path, n + 1)
+    # A damaged file is not believed.
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert classify("6.csv") == classify("7.csv", "--no-cache")
+    path.write_bytes(bytes(data[:100]))
+    assert classify("8.csv") == (tmp_path / "7.csv").read_bytes()

@@ -292,9 +292,11 @@ static void sentences_are_taken_whole(void **state) {
 static void classes_become_rules(void **state) {
     (void)state;
     static const char *const names[] = {"cat", "dog"};
+    static const char *photo[] = {"This is a photo of {}."}, *plain[] = {"{}"},
+                      *no_place[] = {"a cat"};
     rules *r;
     prompts *p;
-    assert_int_equal(rules_from_classes(names, 2, "This is a photo of {}.", &r, NULL), KEN_OK);
+    assert_int_equal(rules_from_classes(names, 2, &(rules_texts){photo, 1}, &r, NULL), KEN_OK);
     assert_int_equal(prompts_new(r, &p, NULL), KEN_OK);
     assert_string_equal(p->texts[1], "This is a photo of dog.");
     prompts_free(p);
@@ -302,11 +304,14 @@ static void classes_become_rules(void **state) {
 
     static const char *const twice[] = {"cat", "cat"}, *const empty[] = {"cat", ""};
     ken_error err;
-    assert_int_equal(rules_from_classes(twice, 2, "{}", &r, &err), KEN_BAD_ARGUMENT);
+    assert_int_equal(rules_from_classes(twice, 2, &(rules_texts){plain, 1}, &r, &err),
+                     KEN_BAD_ARGUMENT);
     assert_string_equal(err.message, "class 'cat' is given twice");
-    assert_int_equal(rules_from_classes(empty, 2, "{}", &r, &err), KEN_BAD_ARGUMENT);
+    assert_int_equal(rules_from_classes(empty, 2, &(rules_texts){plain, 1}, &r, &err),
+                     KEN_BAD_ARGUMENT);
     assert_string_equal(err.message, "class 2 of --classes is empty");
-    assert_int_equal(rules_from_classes(names, 2, "a cat", &r, &err), KEN_BAD_ARGUMENT);
+    assert_int_equal(rules_from_classes(names, 2, &(rules_texts){no_place, 1}, &r, &err),
+                     KEN_BAD_ARGUMENT);
     assert_string_equal(err.message, "template 'a cat' has no place for the name");
 }
 

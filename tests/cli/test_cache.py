@@ -121,3 +121,64 @@ def test_concurrent_starts(ken, home, tmp_path):
         path, = packs(home)
         assert not list((home / "ken").glob("tmp-*"))
         path.unlink()
+
+
+def test_doctor(run, encode, home):
+    import json
+
+    def cache(**env):
+        result = run("doctor", "--json", env={"XDG_CACHE_HOME": str(home), **env})
+        assert result.code == 0, result
+        return json.loads(result.out)["cache"]
+
+    assert cache() == {"dir": f"{home}/ken", "files": 0, "used_bytes": 0, "limit_bytes": 0, "problem": ""}
+    assert not home.exists()
+    encode()
+    state = cache(KEN_CACHE_LIMIT="1G")
+    files = list((home / "ken").iterdir())
+    assert state["files"] == len(files) and state["limit_bytes"] == 1 << 30
+    assert state["used_bytes"] == sum(path.stat().st_size for path in files)
+    assert cache(KEN_CACHE_LIMIT="0")["dir"] == ""
+    text = run("doctor", env={"XDG_CACHE_HOME": str(home)}).out
+    assert f"cache of packed weights: '{home}/ken': {len(files)} files" in text
+    (home / "ken").chmod(0o777)
+    assert "has mode 0777" in cache()["problem"]
+
+
+@pytest.mark.parametrize("command", ["embed --text dress", "embed --text dress --json", "tokenize dress",
+                                     "help embed", "preprocess photo.jpg -o x.npy"])
+def test_no_heavy_libraries(ken, tmp_path, photos, cache_home, command):
+    """What is not needed is not loaded: LD_DEBUG tells every library."""
+    import shutil
+    shutil.copy(sorted(photos.glob("*/*.jpg"))[0], tmp_path / "photo.jpg")
+    process = subprocess.run([ken, *command.split()], cwd=tmp_path, capture_output=True, text=True,
+                             env={"KEN_MODEL": "demo", "XDG_CACHE_HOME": str(cache_home), "LD_DEBUG": "files"})
+    assert process.returncode == 0
+    assert "calling init" in process.stderr and "libjansson" in process.stderr
+    for name in ("libduckdb", "libvips", "libglib"):
+        assert name not in process.stderr, name
+
+
+def test_text_to_standard_output(run, encode, tmp_path):
+    """The same bits as in a collection; nothing is written."""
+    import json
+    import struct
+
+    _, (vector,) = encode()
+    result = run("embed", "--text", "a red dress", "--text", "a \"shoe\"", "--model", "demo")
+    assert result.code == 0 and result.err == ""
+    lines = result.out.splitlines()
+    assert len(lines) == 2
+    pack = struct.Struct(f"{len(vector)}f").pack
+    assert pack(*json.loads(lines[0])) == pack(*vector)
+    result = run("embed", "--text", "a red dress", "--text", "a \"shoe\"", "--model", "demo", "--json")
+    first, second = json.loads(result.out)
+    assert first["embedding"] == json.loads(lines[0]) and second["embedding"] == json.loads(lines[1])
+    assert first["id"] == "0" and first["text"] == "a red dress" and second["text"] == "a \"shoe\""
+    assert first["n_tokens"] == 5 and first["truncated"] is False
+    (tmp_path / "texts.txt").write_text("a red dress\n" * 40 + "dress " * 100 + "\n")
+    result = run("embed", "--texts", "texts.txt", "--model", "demo", "--threads", "3")
+    assert result.out.splitlines()[:40] == [lines[0]] * 40
+    assert len(result.out.splitlines()) == 41 and "was cut to 77 tokens" in result.err
+    assert run("embed", "--model", "demo", "photo.jpg").code == 2
+    assert run("embed", "--text", "x", "--update", "--model", "demo").code == 2

@@ -228,7 +228,7 @@ static const char small_header[] = "{\"__metadata__\":{\"a\":\"b\",\"c\":\"\\u00
 static ken_status parse_bytes(const uint8_t *bytes, size_t size) {
     uint8_t *copy = malloc(size ? size : 1);
     memcpy(copy, bytes, size);
-    file_map map = {copy, size};
+    file_map map = {.data = copy, .size = size};
     safetensors s;
     ken_status status = safetensors_parse(&map, "x", &s, NULL);
     if (status == KEN_OK)

@@ -46,7 +46,8 @@ static void encode(const char *dir, const ken_model_options *options, ken_pool *
 /* s16 on every tier beside f32 on the scalar one. */
 static void near_f32(const char *dir) {
     embeddings exact, found;
-    encode(dir, &(ken_model_options){.cpu_tier = "scalar", .precision = KEN_PRECISION_F32}, NULL, &exact);
+    encode(dir, &(ken_model_options){.cpu_tier = "scalar", .precision = KEN_PRECISION_F32}, NULL,
+           &exact);
     for (size_t tier = 0; kernels_tier_name(tier); tier++) {
         const char *name = kernels_tier_name(tier);
         if (!kernels_find(name, NULL))

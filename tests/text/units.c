@@ -178,7 +178,7 @@ static void test_tables_are_found(void **state) {
         size_t merges, vocab; /* sizes; 0: left to the parser */
     } cases[] = {
         {"{\"model\":{\"merges\":[\"a b\"]}}", 7, 0},
-        {"{\"model\" : {\"v\":{\"merges\":[1],\"vocab\":{}}, \"merges\" : [ [\"a\",\"]\"] ]}}", 14,
+        {"{\"model\" : {\"v\":{\"merges\":[1],\"vocab\":{}}, \"merges\" : [ [\"a\",\"]\"] ]}}", 13,
          0},
         {"{\"model\":{\"vocab\":{\"}\\\"\":0},\"merges\":[]}}", 2, 9},
         {"{\"model\":{\"merges\":[],\"vocab\":[[\"a\",0]]}}", 2, 0},

@@ -6,13 +6,25 @@
 
 #include "kernels/body/gemm.h"
 
-enum { HALF = 1 << (RESIZE_PRECISION_BITS - 1), ROWS_AT_ONCE = 4 };
+enum { HALF = 1 << (RESIZE_PRECISION_BITS - 1) };
 
 VEC uint8_t clip_u8(int32_t sum) {
     int32_t x = sum >> RESIZE_PRECISION_BITS;
     return (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
 }
 
+#ifdef TAP_COLUMNS
+VEC void output_row(const resize_args *r, const uint8_t *src, const int32_t *coefs, int32_t n_taps,
+                    uint8_t *dst) {
+    size_t n = r->width * r->channels, x = 0;
+    for (; x + TAP_COLUMNS <= n; x += TAP_COLUMNS)
+        tap_rows(src + x, r->src_stride, coefs, (size_t)n_taps, TAP_COLUMNS, HALF,
+                 RESIZE_PRECISION_BITS, dst + x);
+    if (x < n)
+        tap_rows(src + x, r->src_stride, coefs, (size_t)n_taps, n - x, HALF, RESIZE_PRECISION_BITS,
+                 dst + x);
+}
+#else
 /* `vectors` vectors of bytes of one output row, along y. */
 VEC void row_bytes(const resize_args *r, const uint8_t *src, const int32_t *coefs, int32_t n_taps,
                    size_t vectors, uint8_t *dst) {
@@ -31,24 +43,27 @@ VEC void row_bytes(const resize_args *r, const uint8_t *src, const int32_t *coef
         vi_store_u8(dst + v * VEC_LANES, vi_shift_right(sum[v], RESIZE_PRECISION_BITS));
 }
 
+VEC void output_row(const resize_args *r, const uint8_t *src, const int32_t *coefs, int32_t n_taps,
+                    uint8_t *dst) {
+    size_t n = r->width * r->channels, x = 0;
+    for (; x + 4 * VEC_LANES <= n; x += 4 * VEC_LANES)
+        row_bytes(r, src + x, coefs, n_taps, 4, dst + x);
+    for (; x + VEC_LANES <= n; x += VEC_LANES)
+        row_bytes(r, src + x, coefs, n_taps, 1, dst + x);
+    for (; x < n; x++) {
+        int32_t sum = HALF;
+        for (int32_t t = 0; t < n_taps; t++)
+            sum += src[(size_t)t * r->src_stride + x] * coefs[t];
+        dst[x] = clip_u8(sum);
+    }
+}
+#endif
+
 static void resize_rows_u8(const resize_args *r) {
-    size_t n = r->width * r->channels;
     for (size_t i = 0; i < r->n_out; i++) {
         const resize_tap *tap = &r->taps[i];
-        const int32_t *coefs = r->coefs + i * r->taps_max;
-        const uint8_t *src = r->src + (size_t)tap->first * r->src_stride;
-        uint8_t *dst = r->dst + i * r->dst_stride;
-        size_t x = 0;
-        for (; x + 4 * VEC_LANES <= n; x += 4 * VEC_LANES)
-            row_bytes(r, src + x, coefs, tap->count, 4, dst + x);
-        for (; x + VEC_LANES <= n; x += VEC_LANES)
-            row_bytes(r, src + x, coefs, tap->count, 1, dst + x);
-        for (; x < n; x++) {
-            int32_t sum = HALF;
-            for (int32_t t = 0; t < tap->count; t++)
-                sum += src[(size_t)t * r->src_stride + x] * coefs[t];
-            dst[x] = clip_u8(sum);
-        }
+        output_row(r, r->src + (size_t)tap->first * r->src_stride, r->coefs + i * r->taps_max,
+                   tap->count, r->dst + i * r->dst_stride);
     }
 }
 
@@ -60,7 +75,7 @@ typedef struct pixel_taps {
     size_t count, x, readable;
 } pixel_taps;
 
-enum { STEP_MAX = 16 }; /* taps, and bytes, of one step */
+enum { STEP_MAX = 16, ROWS_AT_ONCE = 4 }; /* taps and bytes of one narrow step; its rows */
 
 /* How many whole steps can be loaded where they lie. */
 VEC size_t plain_steps(const pixel_taps *p, size_t channels, size_t step, size_t bytes) {
@@ -82,42 +97,40 @@ VEC void copy_rows(uint8_t *out, const uint8_t *src, size_t stride, size_t rows,
         memcpy(out + y * STEP_MAX, src + y * stride, bytes);
 }
 
-/* TAP_STEP taps of 3 or 4 channels in `rows` rows. */
-VEC void wide_step(size_t channels, size_t rows, const int32_t *coefs, const uint8_t *src,
-                   size_t stride, tap_sums *sums) {
-    tap_coefs c = tap_load(coefs);
+/* n of TAP_STEP taps of 3 or 4 channels in `rows` rows. */
+VEC void wide_step(size_t channels, size_t rows, const int32_t *coefs, size_t n, const uint8_t *src,
+                   size_t stride, size_t readable, tap_sums *sums) {
+    tap_coefs c = tap_load(coefs, n);
     UNROLL
     for (size_t y = 0; y < rows; y++)
-        sums[y] = tap_add(sums[y], c, channels, src + y * stride);
+        sums[y] = tap_add(sums[y], c, channels, src + y * stride, n, readable);
 }
 
-/* One output pixel of 3 or 4 channels in `rows` rows. */
+/* One output pixel of 3 or 4 channels in `rows` rows; of each `writable` bytes may be written. */
 VEC void wide_pixels(const resize_args *r, size_t channels, size_t rows, const pixel_taps *p,
-                     const uint8_t *src, uint8_t *dst) {
-    size_t n_plain = plain_steps(p, channels, TAP_STEP, TAP_BYTES(channels)), t = 0;
-    tap_sums sums[ROWS_AT_ONCE];
+                     const uint8_t *src, size_t writable, uint8_t *dst) {
+    tap_sums sums[TAP_ROWS];
+    uint32_t pixels[TAP_ROWS];
+    size_t readable = p->readable - p->x, t = 0;
     src += p->x;
     UNROLL
     for (size_t y = 0; y < rows; y++)
         sums[y] = tap_zero();
-    for (; t < n_plain * TAP_STEP; t += TAP_STEP, src += TAP_STEP * channels)
-        wide_step(channels, rows, p->coefs + t, src, r->src_stride, sums);
-    for (; t < p->count; t += TAP_STEP, src += TAP_STEP * channels) {
-        int32_t coefs[STEP_MAX];
-        uint8_t copy[ROWS_AT_ONCE * STEP_MAX];
-        size_t n = min_size(TAP_STEP, p->count - t);
-        copy_coefs(coefs, p->coefs + t, n);
-        if (p->x + t * channels + TAP_BYTES(channels) <= p->readable) {
-            wide_step(channels, rows, coefs, src, r->src_stride, sums);
-        } else {
-            copy_rows(copy, src, r->src_stride, rows, n * channels);
-            wide_step(channels, rows, coefs, copy, STEP_MAX, sums);
-        }
-    }
+    /* Whole steps that may read where they like are apart where that makes them cheaper. */
+    for (; TAP_READS > 0 && t + TAP_STEP <= p->count && t * channels + TAP_READS <= readable;
+         t += TAP_STEP)
+        wide_step(channels, rows, p->coefs + t, TAP_STEP, src + t * channels, r->src_stride,
+                  TAP_READS, sums);
+    for (; t < p->count; t += TAP_STEP)
+        wide_step(channels, rows, p->coefs + t, min_size(TAP_STEP, p->count - t),
+                  src + t * channels, r->src_stride, readable - t * channels, sums);
+    tap_pixels(sums, rows, HALF, RESIZE_PRECISION_BITS, pixels);
     UNROLL
     for (size_t y = 0; y < rows; y++) {
-        uint32_t pixel = tap_pixel(sums[y], HALF, RESIZE_PRECISION_BITS);
-        memcpy(dst + y * r->dst_stride, &pixel, channels);
+        if (writable >= sizeof *pixels)
+            memcpy(dst + y * r->dst_stride, &pixels[y], sizeof *pixels);
+        else
+            memcpy(dst + y * r->dst_stride, &pixels[y], channels);
     }
 }
 
@@ -174,18 +187,19 @@ VEC void column_rows(const resize_args *r, size_t channels, size_t rows, size_t 
         pixel_taps p = {r->coefs + i * r->taps_max, (size_t)r->taps[i].count,
                         (size_t)r->taps[i].first * channels, readable};
         if (channels >= 3)
-            wide_pixels(r, channels, rows, &p, src, dst);
+            wide_pixels(r, channels, rows, &p, src, (r->n_out - i) * channels, dst);
         else
             narrow_pixels(r, channels, rows, &p, src, dst);
     }
 }
 
 VEC void columns(const resize_args *r, size_t channels) {
+    const size_t at_once = channels >= 3 ? TAP_ROWS : ROWS_AT_ONCE;
     size_t readable = 0, y = 0;
     for (size_t i = 0; i < r->n_out; i++)
         readable = max_size(readable, (size_t)(r->taps[i].first + r->taps[i].count) * channels);
-    for (; y + ROWS_AT_ONCE <= r->rows; y += ROWS_AT_ONCE)
-        column_rows(r, channels, ROWS_AT_ONCE, readable, y);
+    for (; y + at_once <= r->rows; y += at_once)
+        column_rows(r, channels, at_once, readable, y);
     for (; y < r->rows; y++)
         column_rows(r, channels, 1, readable, y);
 }

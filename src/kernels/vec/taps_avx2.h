@@ -12,9 +12,11 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-#define TAP_STEP            4
-#define TAP_BYTES(channels) 16
+#define TAP_STEP  4
+#define TAP_ROWS  4
+#define TAP_READS 16
 
 typedef struct tap_coefs {
     __m256i low, high;
@@ -23,8 +25,11 @@ typedef struct tap_sums {
     __m256i low, high;
 } tap_sums;
 
-VEC tap_coefs tap_load(const int32_t *p) {
-    __m256i c = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+VEC tap_coefs tap_load(const int32_t *p, size_t n) {
+    __m128i four = n == 4 ? _mm_loadu_si128((const __m128i *)p)
+                          : _mm_maskload_epi32(p, _mm_cmpgt_epi32(_mm_set1_epi32((int)n),
+                                                                  _mm_setr_epi32(0, 1, 2, 3)));
+    __m256i c = _mm256_broadcastsi128_si256(four);
     const __m256i first = _mm256_set1_epi32(0x05040100); /* the low words of lanes 0 and 1 */
     const __m256i pairs = _mm256_or_si256(
         first, _mm256_setr_epi32(0, 0, 0, 0, 0x08080808, 0x08080808, 0x08080808, 0x08080808));
@@ -35,25 +40,29 @@ VEC tap_coefs tap_load(const int32_t *p) {
 VEC tap_sums tap_zero(void) {
     return (tap_sums){_mm256_setzero_si256(), _mm256_setzero_si256()};
 }
-VEC tap_sums tap_add(tap_sums s, tap_coefs c, size_t channels, const uint8_t *p) {
+/* n taps at p, from where on `readable` bytes may be read. */
+VEC tap_sums tap_add(tap_sums s, tap_coefs c, size_t channels, const uint8_t *p, size_t n,
+                     size_t readable) {
     const __m256i rgb =
         _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7,
                          -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
     const __m256i rgba =
         _mm256_setr_epi8(0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1, 8, -1, 12, -1, 9,
                          -1, 13, -1, 10, -1, 14, -1, 11, -1, 15, -1);
+    uint8_t copy[16] = {0};
+    if (readable < sizeof copy) {
+        memcpy(copy, p, n * channels);
+        p = copy;
+    }
     __m256i bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
     __m256i words = _mm256_shuffle_epi8(bytes, channels == 3 ? rgb : rgba);
     s.low = _mm256_add_epi32(s.low, _mm256_madd_epi16(words, c.low));
     s.high = _mm256_add_epi32(s.high, _mm256_madd_epi16(words, c.high));
     return s;
 }
-VEC uint32_t tap_pixel(tap_sums s, int32_t start, int bits) {
-    __m256i both = _mm256_add_epi32(_mm256_slli_epi32(s.high, 15), s.low);
-    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    x = _mm_srai_epi32(_mm_add_epi32(x, _mm_set1_epi32(start)), bits);
-    x = _mm_packs_epi32(x, x);
-    return (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(x, x));
+VEC __m256i tap_whole(tap_sums s) {
+    return _mm256_add_epi32(_mm256_slli_epi32(s.high, 15), s.low);
 }
+#include "kernels/vec/taps_store.h"
 
 #endif

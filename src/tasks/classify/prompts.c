@@ -1,4 +1,4 @@
-/* tasks/classify/prompts.c: template expansion and the embedding of prompts. */
+/* tasks/classify/prompts.c: template expansion. Embedding is in prompts_embed.c. */
 #include "tasks/classify/prompts.h"
 
 #include "base/buf.h"
@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { max_prompt_bytes = 1 << 16, batch = 64 };
+enum { max_prompt_bytes = 1 << 16 };
 
 /* ---- gathering --------------------------------------------------------------------------------
  */
@@ -113,45 +113,4 @@ void prompts_free(prompts *p) {
         return;
     arena_free(&p->memory);
     mem_free(p);
-}
-
-/* ---- embedding --------------------------------------------------------------------------------
- */
-
-static ken_status embed_batch(const prompts *p, const ken_model *model, ken_session *session,
-                              size_t first, size_t n, int32_t *ids, float *out, size_t *n_truncated,
-                              ken_error *err) {
-    ken_model_info info;
-    ken_model_get_info(model, &info);
-    for (size_t i = 0; i < n; i++) {
-        const char *text = p->texts[first + i];
-        ken_token_info token_info;
-        TRY(ken_model_tokenize(model, text, strlen(text), ids + i * (size_t)info.context_length,
-                               &token_info, err));
-        if (token_info.truncated && n_truncated)
-            ++*n_truncated;
-    }
-    return ken_session_encode_tokens(session, ids, (int)n, out, err);
-}
-
-ken_status prompts_embed(const prompts *p, const ken_model *model, ken_pool *pool, float *out,
-                         size_t *n_truncated, ken_error *err) {
-    ken_model_info info;
-    ken_model_get_info(model, &info);
-    if (n_truncated)
-        *n_truncated = 0;
-    ken_session *session;
-    TRY(ken_session_new(model, &(ken_session_options){.max_batch = batch, .pool = pool}, &session,
-                        err));
-    size_t n_ids = (size_t)batch * (size_t)info.context_length;
-    int32_t *ids = mem_zalloc(n_ids, sizeof *ids);
-    ken_status status = ids ? KEN_OK : error_no_memory(err, n_ids * sizeof *ids);
-    for (size_t first = 0; first < p->n_texts && status == KEN_OK; first += batch) {
-        size_t n = p->n_texts - first < batch ? p->n_texts - first : batch;
-        status = embed_batch(p, model, session, first, n, ids,
-                             out + first * (size_t)info.embedding_width, n_truncated, err);
-    }
-    mem_free(ids);
-    ken_session_free(session);
-    return status;
 }

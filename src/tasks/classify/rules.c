@@ -5,13 +5,14 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/yaml.h"
+#include "tasks/classify/prompt_files.h"
+#include "tasks/classify/rules_build.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* Scores are differences of two cosines. */
 static const double score_min = -2, score_max = 2;
-static const char default_none_label[] = "none of these";
 
 typedef struct reader {
     rules *r;
@@ -139,17 +140,29 @@ static ken_status read_categories(const reader *rd, const yaml_node *root, float
 /* ---- the file ---------------------------------------------------------------------------------
  */
 
-static bool has_place(const char *template_text) {
-    return strstr(template_text, "{}") || strstr(template_text, "{c}") ||
-           strstr(template_text, "{label}");
+/* A list of templates, or the name or file of one. */
+static ken_status read_template_texts(const reader *rd, const yaml_node *node) {
+    rules *r = rd->r;
+    if (!node || node->kind != YAML_SCALAR)
+        return read_texts(rd, node, &r->templates);
+    const char *spec;
+    TRY(yaml_get_text(node, rd->where, &spec, rd->err));
+    ken_status status = templates_read(spec, r->dir, &r->memory, &r->templates, rd->err);
+    if (status == KEN_OK)
+        return KEN_OK;
+    if (status == KEN_BAD_ARGUMENT)
+        status = KEN_BAD_FORMAT; /* the file is spelt wrongly, not the command */
+    if (rd->err)
+        rd->err->status = status;
+    return error_prefix(rd->err, status, "%s:%d:%d", rd->where, node->line, node->column);
 }
 
 static ken_status read_templates(const reader *rd, const yaml_node *root) {
     rules *r = rd->r;
     const yaml_node *node = yaml_find(root, "templates");
-    TRY(read_texts(rd, node, &r->templates));
+    TRY(read_template_texts(rd, node));
     for (const yaml_node *item = node ? node->first : NULL; item; item = item->next) {
-        if (!has_place(item->text)) {
+        if (!template_has_place(item->text)) {
             ken_status status = yaml_error(item, rd->where, rd->err,
                                            "template '%s' has no place for the name", item->text);
             return error_hint(rd->err, status, "write {} where the name goes");
@@ -188,22 +201,6 @@ static ken_status check_version(const reader *rd, const yaml_node *root) {
     return KEN_OK;
 }
 
-/* The number of prompts that the encoder will get, before anything is made of them. */
-static ken_status check_size(const reader *rd) {
-    const rules *r = rd->r;
-    size_t n = 0;
-    for (size_t i = 0; i < r->n_categories; i++)
-        n += r->categories[i].positive.n + r->categories[i].negative.n;
-    if (r->prompts_are_names)
-        n *= r->templates.n;
-    n += r->neutral.n;
-    if (n > RULES_MAX_PROMPTS)
-        return error_set(rd->err, KEN_TOO_LARGE,
-                         "%s: the rules make %zu prompts of %zu templates, the limit is %d",
-                         rd->where, n, r->templates.n, RULES_MAX_PROMPTS);
-    return KEN_OK;
-}
-
 static ken_status read_root(const reader *rd, const yaml_node *root) {
     static const char *const keys[] = {"version",  "templates",      "prompts_are",
                                        "neutral",  "neutral_margin", "threshold",
@@ -228,26 +225,12 @@ static ken_status read_root(const reader *rd, const yaml_node *root) {
     const yaml_node *node = yaml_find(root, "multiple");
     if (node)
         TRY(yaml_get_bool(node, rd->where, &r->multiple, rd->err));
-    r->none_label = default_none_label;
+    r->none_label = rules_default_none_label;
     node = yaml_find(root, "none_label");
     if (node)
         TRY(yaml_get_text(node, rd->where, &r->none_label, rd->err));
     TRY(read_categories(rd, root, threshold));
-    return check_size(rd);
-}
-
-static ken_status new_rules(const char *where, const char *dir, rules **out, ken_error *err) {
-    rules *r = mem_zalloc(1, sizeof *r);
-    if (!r)
-        return error_no_memory(err, sizeof *r);
-    r->where = arena_strdup(&r->memory, where);
-    r->dir = arena_strdup(&r->memory, dir);
-    if (!r->where || !r->dir) {
-        rules_free(r);
-        return error_no_memory(err, strlen(where) + strlen(dir));
-    }
-    *out = r;
-    return KEN_OK;
+    return rules_check_size(r, rd->err);
 }
 
 ken_status rules_parse(const char *text, size_t size, const char *where, const char *dir,
@@ -257,7 +240,7 @@ ken_status rules_parse(const char *text, size_t size, const char *where, const c
     if (size > RULES_MAX_BYTES)
         return error_set(err, KEN_TOO_LARGE, "'%s' is %zu bytes, the limit is %d", where, size,
                          RULES_MAX_BYTES);
-    TRY(new_rules(where, dir, &r, err));
+    TRY(rules_new(where, dir, &r, err));
     const yaml_node *root = NULL;
     r->source = arena_strndup(&r->memory, text, size);
     ken_status status = r->source ? KEN_OK : error_no_memory(err, size);
@@ -289,75 +272,4 @@ ken_status rules_load(const char *path, rules **out, ken_error *err) {
     mem_free(dir);
     buf_free(&text);
     return status;
-}
-
-/* ---- ad hoc classes ---------------------------------------------------------------------------
- */
-
-static ken_status add_class(rules *r, const char *name, ken_error *err) {
-    if (!*name)
-        return error_set(err, KEN_BAD_ARGUMENT, "class %zu of --classes is empty",
-                         r->n_categories + 1);
-    if (rules_find(r, name) < r->n_categories)
-        return error_set(err, KEN_BAD_ARGUMENT, "class '%s' is given twice", name);
-    rules_category *c = &r->categories[r->n_categories];
-    c->name = arena_strdup(&r->memory, name);
-    c->positive.items = arena_array(&r->memory, 1, sizeof *c->positive.items);
-    if (!c->name || !c->positive.items)
-        return error_no_memory(err, strlen(name));
-    c->positive.items[c->positive.n++] = c->name;
-    r->n_categories++;
-    return KEN_OK;
-}
-
-static ken_status fill_classes(rules *r, const char *const *classes, size_t n_classes,
-                               const char *template_text, ken_error *err) {
-    if (!has_place(template_text)) {
-        ken_status status = error_set(err, KEN_BAD_ARGUMENT,
-                                      "template '%s' has no place for the name", template_text);
-        return error_hint(err, status, "write {} where the name goes");
-    }
-    r->none_label = default_none_label;
-    r->prompts_are_names = true;
-    r->templates.items = arena_array(&r->memory, 1, sizeof *r->templates.items);
-    r->categories = arena_array(&r->memory, n_classes, sizeof *r->categories);
-    if (!r->templates.items || !r->categories)
-        return error_no_memory(err, n_classes * sizeof *r->categories);
-    r->templates.items[0] = arena_strdup(&r->memory, template_text);
-    if (!r->templates.items[0])
-        return error_no_memory(err, strlen(template_text));
-    r->templates.n = 1;
-    for (size_t i = 0; i < n_classes; i++)
-        TRY(add_class(r, classes[i], err));
-    return KEN_OK;
-}
-
-ken_status rules_from_classes(const char *const *classes, size_t n_classes,
-                              const char *template_text, rules **out, ken_error *err) {
-    *out = NULL;
-    rules *r;
-    TRY(new_rules("--classes", ".", &r, err));
-    ken_status status = fill_classes(r, classes, n_classes, template_text, err);
-    if (status == KEN_OK)
-        *out = r;
-    else
-        rules_free(r);
-    return status;
-}
-
-/* ---- the rest ---------------------------------------------------------------------------------
- */
-
-void rules_free(rules *r) {
-    if (!r)
-        return;
-    arena_free(&r->memory);
-    mem_free(r);
-}
-
-size_t rules_find(const rules *r, const char *name) {
-    size_t i = 0;
-    while (i < r->n_categories && strcmp(r->categories[i].name, name) != 0)
-        i++;
-    return i;
 }

@@ -44,9 +44,9 @@ enum { RULES_MAX_BYTES = 1 << 20, RULES_MAX_PROMPTS = 100000, RULES_MAX_SUGGESTE
 KEN_MUST_CHECK ken_status rules_load(const char *path, rules **out, ken_error *err);
 KEN_MUST_CHECK ken_status rules_parse(const char *text, size_t size, const char *where,
                                       const char *dir, rules **out, ken_error *err);
-/* The rules of an ad hoc list of classes: one name each, through one template. */
+/* The rules of an ad hoc list of classes: one name each, through every template. */
 KEN_MUST_CHECK ken_status rules_from_classes(const char *const *classes, size_t n_classes,
-                                             const char *template_text, rules **out,
+                                             const rules_texts *templates, rules **out,
                                              ken_error *err);
 void rules_free(rules *r);
 
