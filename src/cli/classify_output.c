@@ -158,10 +158,10 @@ static ken_status put_counts(const results *r, buf *out, ken_error *err) {
         return error_no_memory(err, n * sizeof *verdicts);
     }
     for (size_t i = 0; i < r->samples->n; i++) {
-        results_decide(r, i, verdicts);
-        for (size_t k = 0; k < n && verdicts[k].test == VERDICT_MATCHED; k++)
+        size_t n_matched = results_matches(r, i, verdicts);
+        for (size_t k = 0; k < n_matched; k++)
             counts[verdicts[k].category]++;
-        counts[n] += verdicts[0].test != VERDICT_MATCHED;
+        counts[n] += n_matched == 0;
     }
     for (size_t i = 0; i < n; i++)
         longest =

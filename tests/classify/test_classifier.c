@@ -1,6 +1,8 @@
 /* Scores and decisions on vectors whose cosines are known. */
 #include "fixture.h"
 
+#include "base/random.h"
+
 static const classifier_options by_rules = {.mode = CLASSIFY_RULES};
 
 static float cosine(double degrees) {
@@ -257,9 +259,53 @@ static void similarities_are_the_same_for_any_split(void **state) {
     fixture_free(&f);
 }
 
+/* 5,000 rows of made-up similarities, with many ties, in every mode. */
+static void matches_are_those_of_a_full_decision(void **state) {
+    (void)state;
+    static const char *const yaml =
+        "version: 1\nneutral: [45]\nneutral_margin: 0.1\nmultiple: %s\ncategories:\n"
+        "  a: {positive: [0], negative: [90], threshold: 0.2}\n  b: {positive: [10]}\n"
+        "  c: {positive: [20], threshold: 0.4}\n  d: {positive: [30], negative: [5]}\n"
+        "  e: {positive: [40], threshold: -0.3}\n";
+    uint64_t random = 1;
+    for (int i = 0; i < 4; i++) {
+        fixture f;
+        char text[512];
+        snprintf(text, sizeof text, yaml, i == 1 ? "false" : "true");
+        const classifier_options how = {.mode = i < 2 ? CLASSIFY_RULES : (classify_mode)(i - 1),
+                                        .logit_scale = 5};
+        fixture_classifier(&f, text, &how);
+        for (int row = 0; row < 5000; row++) {
+            float similarities[16];
+            verdict whole[5], part[5];
+            for (size_t k = 0; k < f.classifier->n_sets; k++)
+                similarities[k] = (float)random_below(&random, 9) / 8 - 0.5f;
+            classifier_decide(f.classifier, similarities, whole);
+            size_t n = classifier_matches(f.classifier, similarities, part), n_matched = 0;
+            while (n_matched < 5 && whole[n_matched].test == VERDICT_MATCHED)
+                n_matched++;
+            assert_int_equal(n, n_matched);
+            assert_memory_equal(whole, part, n * sizeof *whole);
+            if (n == 0) {
+                float a, b;
+                assert_int_equal(classifier_closest(f.classifier, whole, &a)->category,
+                                 classifier_closest(f.classifier, part, &b)->category);
+                assert_true(a == b);
+            } else if (i >= 1) {
+                assert_int_equal(part[1].test == VERDICT_NOT_BEST,
+                                 whole[1].test == VERDICT_NOT_BEST);
+                if (part[1].test == VERDICT_NOT_BEST)
+                    assert_int_equal(part[1].category, whole[1].category);
+            }
+        }
+        fixture_free(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_differences_of_cosines),
+        cmocka_unit_test(matches_are_those_of_a_full_decision),
         cmocka_unit_test(a_set_is_the_normalised_mean),
         cmocka_unit_test(opposite_prompts_are_refused),
         cmocka_unit_test(examples_are_mixed_in_by_weight),

@@ -191,11 +191,11 @@ def test_labels_of_no_image(run, tmp_path, made):
     write_rules(tmp_path / "rules.yaml", 0.54, False)
     (tmp_path / "l.csv").write_text("id,label\nx1,hat\n")
     result = ok(run("classify", "rules.yaml", collection, "--model", "demo", "--labels", "l.csv"), 65)
-    assert "'l.csv': the labels are of none of the 400 images" in result.err and "such as 'image 0'" in result.err
+    assert "'l.csv': labels none of the 400 images" in result.err and "such as 'image 0'" in result.err
 
 
 @pytest.mark.parametrize("rows, message", [
-    (0, "'l.csv': the labels are of none of the 0 images"),
+    (0, "'l.csv': labels none of the 0 images"),
     (1, "row 0"),
 ])
 def test_no_rows_and_vectors_that_are_not_numbers(run, tmp_path, made, rows, message):

@@ -409,7 +409,7 @@ static void odd_labels_are_told(void **state) {
     l = fixture_labels("id,label\nz,x\n");
     ken_error err;
     assert_int_equal(evaluation_of_results(&f.results, l, &no_intervals, &e, &err), KEN_BAD_FORMAT);
-    assert_string_equal(err.message, "the labels are of none of the 4 images");
+    assert_string_equal(err.message, "labels none of the 4 images");
     assert_string_equal(err.hint, "their ids must be those of the images, such as 'a/0.jpg'");
     labels_free(l);
     assert_int_equal(labels_from_folders(&l, NULL), KEN_OK);

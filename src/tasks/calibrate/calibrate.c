@@ -102,7 +102,7 @@ static void keep_best(work *w, size_t first) {
 
 static void read_image(work *w, size_t i, const label_set *set) {
     size_t first = i * w->n_categories;
-    results_decide(w->r, w->samples[i], w->verdicts);
+    results_matches(w->r, w->samples[i], w->verdicts);
     for (size_t k = 0; k < w->n_categories; k++) {
         const verdict *v = &w->verdicts[k];
         w->scores[first + v->category] = v->score;
@@ -295,7 +295,7 @@ static ken_status fit_category(work *w, size_t category, ken_error *err) {
 }
 
 static void count_image(work *w, size_t i, bool before) {
-    results_decide(w->r, w->samples[i], w->verdicts);
+    results_matches(w->r, w->samples[i], w->verdicts);
     for (size_t k = 0; k < w->n_categories; k++) {
         size_t category = w->verdicts[k].category;
         calibration_category *c = &w->c->categories[category];

@@ -262,7 +262,13 @@ static int by_rank(const void *a, const void *b) {
     return x->category < y->category ? -1 : x->category > y->category;
 }
 
-void classifier_decide(const classifier *c, const float *similarities, verdict *out) {
+/* May one category match at most? */
+static bool only_one(const classifier *c) {
+    return c->options.mode != CLASSIFY_RULES || !c->rules->multiple;
+}
+
+/* Scores and tests in the order of the categories, without ranks. */
+static void fill_verdicts(const classifier *c, const float *similarities, verdict *out) {
     size_t n = c->rules->n_categories;
     bool by_rules = c->options.mode == CLASSIFY_RULES;
     for (size_t i = 0; i < n; i++) {
@@ -271,13 +277,52 @@ void classifier_decide(const classifier *c, const float *similarities, verdict *
     }
     if (c->options.mode == CLASSIFY_SOFTMAX)
         probabilities(c, out, n);
+}
+
+void classifier_decide(const classifier *c, const float *similarities, verdict *out) {
+    size_t n = c->rules->n_categories;
+    fill_verdicts(c, similarities, out);
     qsort(out, n, sizeof *out, by_rank);
     for (size_t i = 0; i < n; i++) {
         out[i].rank = (uint32_t)i + 1;
-        bool only_one = !by_rules || !c->rules->multiple;
-        if (i > 0 && only_one && out[i].test == VERDICT_MATCHED)
+        if (i > 0 && only_one(c) && out[i].test == VERDICT_MATCHED)
             out[i].test = VERDICT_NOT_BEST;
     }
+}
+
+static void swap(verdict *a, verdict *b) {
+    verdict kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Moves the first of n verdicts by rank to their front. */
+static void lead(verdict *verdicts, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (by_rank(&verdicts[i], &verdicts[0]) < 0)
+            swap(&verdicts[i], &verdicts[0]);
+}
+
+size_t classifier_matches(const classifier *c, const float *similarities, verdict *out) {
+    size_t n = c->rules->n_categories, n_passed = 0;
+    fill_verdicts(c, similarities, out);
+    for (size_t i = 0; i < n; i++)
+        if (out[i].test == VERDICT_MATCHED)
+            swap(&out[i], &out[n_passed++]);
+    if (!only_one(c)) {
+        qsort(out, n_passed, sizeof *out, by_rank);
+        for (size_t i = 0; i < n_passed; i++)
+            out[i].rank = (uint32_t)i + 1;
+        return n_passed;
+    }
+    /* The second one, too: reasons name it. */
+    for (size_t i = 0; i < n_passed && i < 2; i++) {
+        lead(out + i, n_passed - i);
+        out[i].rank = (uint32_t)i + 1;
+    }
+    for (size_t i = 1; i < n_passed; i++)
+        out[i].test = VERDICT_NOT_BEST;
+    return n_passed > 0;
 }
 
 /* ---- reasons ----------------------------------------------------------------------------------
@@ -329,10 +374,15 @@ static double shortfall(const classifier *c, const verdict *v) {
 
 const verdict *classifier_closest(const classifier *c, const verdict *verdicts, float *lacks) {
     const verdict *closest = &verdicts[0];
-    for (size_t i = 1; i < c->rules->n_categories; i++)
-        if (shortfall(c, &verdicts[i]) < shortfall(c, closest))
-            closest = &verdicts[i];
-    *lacks = (float)shortfall(c, closest);
+    double least = shortfall(c, closest);
+    for (size_t i = 1; i < c->rules->n_categories; i++) {
+        double lack = shortfall(c, &verdicts[i]);
+        if (lack > least || (lack == least && by_rank(&verdicts[i], closest) > 0))
+            continue;
+        closest = &verdicts[i];
+        least = lack;
+    }
+    *lacks = (float)least;
     return closest;
 }
 

@@ -78,12 +78,19 @@ typedef struct verdict {
 /* `similarities` is one row; `out` is [categories], in the order of rank. */
 void classifier_decide(const classifier *c, const float *similarities, verdict *out);
 
+/* The same decisions, in less time: `out` begins with the verdicts that match, in the order of
+ * rank; their number is returned. The others follow in any order, with rank 0 but for the second
+ * one where one category only may match. */
+size_t classifier_matches(const classifier *c, const float *similarities, verdict *out);
+
 /* Does it pass the neutral test, which no threshold can change? */
 bool classifier_beats_neutral(const classifier *c, const verdict *v);
 
-/* Appends why `v` came out as it did; `verdicts` are all of the image's, in order of rank. */
+/* Appends why `v` came out as it did; `verdicts` are all of the image's, as either of the two gives
+ * them. */
 void classifier_reason(const classifier *c, const verdict *verdicts, const verdict *v, buf *out);
-/* The verdict that came closest to matching, by the larger of what its two tests lack. */
+/* The verdict that came closest to matching, by the larger of what its two tests lack; of equal
+ * ones the first by rank. */
 const verdict *classifier_closest(const classifier *c, const verdict *verdicts, float *lacks);
 /* Appends why no category matched: which came closest, and what it lacked. */
 void classifier_none_reason(const classifier *c, const verdict *verdicts, buf *out);

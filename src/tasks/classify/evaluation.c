@@ -250,7 +250,7 @@ ken_status evaluation_of_results(const results *r, const labels *l,
     evaluation *e = NULL;
     ken_status status = evaluation_new(by, l, &e, err);
     for (size_t i = 0; i < r->samples->n && status == KEN_OK; i++) {
-        results_decide(r, i, verdicts);
+        results_matches(r, i, verdicts);
         status = evaluation_add(e, r->samples->ids[i], r->samples->paths[i], verdicts, err);
     }
     if (status == KEN_OK)

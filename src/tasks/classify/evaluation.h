@@ -57,7 +57,7 @@ typedef struct evaluation {
 KEN_MUST_CHECK ken_status evaluation_new(const rules *r, const labels *l, evaluation **out,
                                          ken_error *err);
 void evaluation_free(evaluation *e);
-/* An image and its verdicts in order of rank; one without labels is only counted. */
+/* An image and its verdicts, the matches first; one without labels is only counted. */
 KEN_MUST_CHECK ken_status evaluation_add(evaluation *e, const char *id, const char *path,
                                          const verdict *verdicts, ken_error *err);
 

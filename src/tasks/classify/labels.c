@@ -198,8 +198,7 @@ ken_status labels_fail_none(const labels *l, size_t n_images, const char *exampl
         return error_set(err, KEN_BAD_ARGUMENT,
                          "none of the %zu images lies in a folder that could be its label",
                          n_images);
-    ken_status status =
-        error_set(err, KEN_BAD_FORMAT, "the labels are of none of the %zu images", n_images);
+    ken_status status = error_set(err, KEN_BAD_FORMAT, "labels none of the %zu images", n_images);
     return example_id
                ? error_hint(err, status, "their ids must be those of the images, such as '%s'",
                             example_id)

@@ -6,22 +6,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- similarities -----------------------------------------------------------------------------
+ */
+
+/* Samples beyond what fits are computed again when they are needed again. */
+static const size_t max_window_bytes = (size_t)128 << 20;
+enum { small_window = 1024 };
+
+typedef struct results_window {
+    size_t n_rows;       /* that it has room for */
+    size_t first, n;     /* the samples that are there */
+    float *similarities; /* [n_rows, n_sets] */
+} results_window;
+
 ken_status results_init(results *r, const classifier *c, const samples *s, ken_pool *pool,
                         ken_error *err) {
-    *r = (results){.classifier = c, .samples = s};
-    r->similarities = mem_zalloc(s->n * c->n_sets, sizeof *r->similarities);
-    if (!r->similarities)
-        return error_no_memory(err, s->n * c->n_sets * sizeof *r->similarities);
-    classifier_similarities(c, s->embeddings, s->n, pool, r->similarities);
+    *r = (results){.classifier = c, .samples = s, .pool = pool};
+    size_t row_bytes = c->n_sets * sizeof(float);
+    size_t n_rows =
+        s->n <= max_window_bytes / row_bytes || s->n < small_window ? s->n : small_window;
+    r->window = mem_zalloc(1, sizeof *r->window);
+    float *rows = mem_alloc(n_rows * row_bytes);
+    if (!r->window || !rows) {
+        mem_free(rows);
+        results_reset(r);
+        return error_no_memory(err, n_rows * row_bytes);
+    }
+    *r->window = (results_window){.n_rows = n_rows, .similarities = rows};
     return KEN_OK;
 }
 
 void results_reset(results *r) {
-    MEM_FREE(r->similarities);
+    if (r->window)
+        mem_free(r->window->similarities);
+    MEM_FREE(r->window);
+}
+
+static const float *similarities_of(const results *r, size_t sample) {
+    results_window *w = r->window;
+    const classifier *c = r->classifier;
+    if (sample < w->first || sample >= w->first + w->n) {
+        size_t rest = r->samples->n - (sample - sample % w->n_rows);
+        w->first = sample - sample % w->n_rows;
+        w->n = rest < w->n_rows ? rest : w->n_rows;
+        classifier_similarities(c, r->samples->embeddings + w->first * c->dim, w->n, r->pool,
+                                w->similarities);
+    }
+    return w->similarities + (sample - w->first) * c->n_sets;
 }
 
 void results_decide(const results *r, size_t sample, verdict *out) {
-    classifier_decide(r->classifier, r->similarities + sample * r->classifier->n_sets, out);
+    classifier_decide(r->classifier, similarities_of(r, sample), out);
+}
+
+size_t results_matches(const results *r, size_t sample, verdict *out) {
+    return classifier_matches(r->classifier, similarities_of(r, sample), out);
 }
 
 size_t results_predicted(const results *r, const verdict *verdicts) {
@@ -57,7 +96,10 @@ static ken_status none_row(const results *r, const verdict *verdicts, result_row
 ken_status results_each_of(const results *r, size_t sample, verdict *verdicts, buf *reason,
                            result_fn *fn, void *context, ken_error *err) {
     const rules *by = r->classifier->rules;
-    results_decide(r, sample, verdicts);
+    if (r->all)
+        results_decide(r, sample, verdicts);
+    else
+        results_matches(r, sample, verdicts);
     result_row row = {
         .sample = sample, .id = r->samples->ids[sample], .path = r->samples->paths[sample]};
     if (verdicts[0].test != VERDICT_MATCHED)

@@ -13,17 +13,22 @@
 typedef struct results {
     const classifier *classifier; /* borrowed, like the samples */
     const samples *samples;
-    float *similarities; /* [samples, n_sets] */
-    bool all;            /* rows that did not match, too */
-    size_t top_k;        /* rows an image may have; 0: any number */
+    ken_pool *pool;
+    struct results_window *window; /* the similarities of samples that were asked for last */
+    bool all;                      /* rows that did not match, too */
+    size_t top_k;                  /* rows an image may have; 0: any number */
 } results;
 
+/* Similarities are computed when a sample is asked for, for many samples at once: all of them when
+ * that is not much memory, else its neighbours. One thread at a time. */
 KEN_MUST_CHECK ken_status results_init(results *r, const classifier *c, const samples *s,
                                        ken_pool *pool, ken_error *err);
 void results_reset(results *r);
 
 /* The verdicts of a sample in order of rank; `out` is [categories]. */
 void results_decide(const results *r, size_t sample, verdict *out);
+/* The same with classifier_matches: the matches come first. Returns their number. */
+size_t results_matches(const results *r, size_t sample, verdict *out);
 /* The category that an image is taken to show: the best match, or n_categories for none. */
 size_t results_predicted(const results *r, const verdict *verdicts);
 
