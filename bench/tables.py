@@ -224,9 +224,25 @@ TABLES = {
 }
 
 
-def make_table(name, results):
+PLOTS = {
+    "peers": "Images a second of all engines",
+    "batches": "Images a second against the batch",
+    "stages": "Where the CPU time of a photo goes",
+    "flat": "Cost of a photo and memory against their number",
+}
+
+
+def plot_link(name, page):
+    """A link to what plots.py drew, if it did."""
+    path = page.parent / f"images/bench-{name}.svg"
+    return f"![{PLOTS[name]}](images/{path.name})" if path.exists() else ""
+
+
+def make_table(name, results, page):
     if name == "targets":
         return targets_table(results)
+    if name.startswith("plot_"):
+        return plot_link(name.removeprefix("plot_"), page)
     benchmark, write = TABLES[name]
     found = [results[benchmark, machine] for machine in (VNNI, AVX2, FORCED) if (benchmark, machine) in results]
     if not found:
@@ -234,13 +250,13 @@ def make_table(name, results):
     return "\n\n".join(write(result) for result in found)
 
 
-def fill(page, results):
+def fill(path, results):
     """The page with all its tables written again."""
 
     def replace(match):
-        return f"<!-- bench:{match[1]} -->\n{make_table(match[1], results)}\n<!-- end -->"
+        return f"<!-- bench:{match[1]} -->\n{make_table(match[1], results, path)}\n<!-- end -->"
 
-    return re.sub(r"<!-- bench:(\w+) -->\n.*?<!-- end -->", replace, page, flags=re.DOTALL)
+    return re.sub(r"<!-- bench:(\w+) -->\n.*?<!-- end -->", replace, path.read_text(), flags=re.DOTALL)
 
 
 def main():
@@ -250,7 +266,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="write nothing")
     arguments = parser.parse_args()
     before = arguments.page.read_text()
-    after = fill(before, newest_results(arguments.results))
+    after = fill(arguments.page, newest_results(arguments.results))
     if arguments.check and after != before:
         sys.exit(f"{arguments.page} does not say what the results say: run ./dev bench tables")
     if not arguments.check:
