@@ -47,7 +47,7 @@ ken_status vit_read(reader *r, const vit_config *config, const vit_names *names,
     vit *v = arena_alloc(r->memory, sizeof *v);
     if (!v)
         return error_no_memory(err, sizeof *v);
-    reader_begin_tower(r, "vision");
+    TRY(reader_begin_tower(r, TOWER_VISION, err));
     v->config = *config;
     const transformer_config *t = &config->transformer;
     TRY(read_patches(r, config, names->conv1, &v->conv1, err));
@@ -60,7 +60,8 @@ ken_status vit_read(reader *r, const vit_config *config, const vit_names *names,
     if (config->pool == VIT_POOL_HEAD)
         TRY(read_head(r, names, v, err));
     if (names->proj && names->proj_is_linear)
-        TRY(reader_linear(r, names->proj, config->embedding_width, t->width, false, &v->proj, err));
+        TRY(reader_last_linear(r, names->proj, config->embedding_width, t->width, false, &v->proj,
+                               err));
     else if (names->proj)
         TRY(reader_projection(r, names->proj, t->width, config->embedding_width, &v->proj, err));
     *out = v;
