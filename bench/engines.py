@@ -9,7 +9,9 @@ import measure
 from measure import PEERS, ROOT, Engine, FixedThreadsEngine, check_embeddings, interleave, say
 
 INT8_VARIANTS = ["per-tensor", "per-tensor-reduced", "per-channel", "per-channel-reduced"]
-FP32_PEERS = ["ONNX Runtime fp32", "OpenVINO f32", "PyTorch eager", "PyTorch compiled", "candle"]
+FP32_PEERS = ["ONNX Runtime fp32", "OpenVINO f32", "PyTorch eager", "PyTorch compiled"]
+FP32_PEERS += ["candle", "clip.cpp"]
+ONLY_IMAGES = ["candle", "clip.cpp"]
 INT8_PEERS = ["ONNX Runtime int8", "OpenVINO NNCF int8"]
 QUICK_PEERS = ["ONNX Runtime fp32", "ONNX Runtime int8"]
 QUICK_ROUNDS = 3
@@ -17,7 +19,7 @@ PEER_NAMES = [*FP32_PEERS[:2], "OpenVINO bf16", *FP32_PEERS[2:], *INT8_PEERS]
 
 # The smallest cosine to ONNX Runtime's fp32 that counts as the same embedding.
 LIMITS = {"ken f32": 0.99999, "ken s16": 0.99999, "ken int8": 0.999, "ken auto": 0.999}
-LIMITS |= {name: 0.99999 for name in FP32_PEERS} | {"OpenVINO bf16": 0.999}
+LIMITS |= {name: 0.99999 for name in FP32_PEERS} | {"OpenVINO bf16": 0.999, "clip.cpp": 0.9999}
 LIMITS |= {name: 0.98 for name in INT8_PEERS}
 
 # f32, s16 and int8 of ours against the fastest of each kind.
@@ -48,7 +50,9 @@ def make_model(work, shape, *options):
 
 
 def prepare_peers(directory):
-    """The peers' files of it."""
+    """The peers' files of it, made once."""
+    if (directory / "peers/complete").exists():
+        return
     command = [sys.executable, PEERS / "prepare.py", directory.resolve()]
     # ONNX Runtime's tools leave files in the folder they run in when they fail.
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=directory)
@@ -102,11 +106,12 @@ def candle_engine(name, directory, settings):
 
 
 def peer_engine(name, kind, directory, settings):
-    """An engine by its name in PEER_NAMES; None where its tools are not here."""
-    peers = directory / "peers"
+    """An engine by its name in PEER_NAMES; None where it does not apply or its tools are not here."""
+    if kind == "text" and name in ONLY_IMAGES:
+        return None
     if name == "candle":
-        has_it = kind == "image" and shutil.which("cargo")
-        return candle_engine(name, directory, settings) if has_it else None
+        return candle_engine(name, directory, settings) if shutil.which("cargo") else None
+    peers = directory / "peers"
     path, engine, options = {
         "ONNX Runtime fp32": (peers / f"{kind}.onnx", "onnxruntime", []),
         "OpenVINO f32": (peers / f"{kind}.xml", "openvino", ["f32"]),
@@ -114,6 +119,7 @@ def peer_engine(name, kind, directory, settings):
         "OpenVINO NNCF int8": (peers / f"{kind}-int8.xml", "openvino", ["f32"]),
         "PyTorch eager": (directory, "torch", []),
         "PyTorch compiled": (directory, "compiled", []),
+        "clip.cpp": (peers / "image.gguf", "clip.cpp", []),
     }[name]
     return python_engine(name, kind, engine, path, directory, *options)
 
@@ -131,7 +137,7 @@ def start_peers(arguments, kind, directory, settings):
         if engine:
             engines.append(engine)
         else:
-            say(f"{name} is not measured: its tools are not installed")
+            say(f"{name} is not measured")
     return engines, variants
 
 

@@ -301,6 +301,11 @@ def cpu_name():
     return platform.machine()
 
 
+def has_vnni():
+    """Whether the machine is of the better kind, on which another tier was asked for if it is."""
+    return "avx512_vnni" in Path("/proc/cpuinfo").read_text()
+
+
 def memory_gb():
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return round(pages / 1e9, 1)
@@ -321,6 +326,7 @@ def head(benchmark, tier):
         "machine": cpu_name(),
         "cpus": len(os.sched_getaffinity(0)),
         "memory_gb": memory_gb(),
+        "has_avx512_vnni": has_vnni(),
         "load_average": os.getloadavg()[0],
         "tier": tier,
         "commit": commit(),

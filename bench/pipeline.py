@@ -9,6 +9,7 @@ page cache, and must give the same vectors.
 """
 
 import itertools
+import json
 import os
 import shutil
 import statistics
@@ -47,7 +48,7 @@ def make_photos(work, source, count):
 
 def ken_command(arguments, directory, precision):
     tier = ["--cpu", arguments.cpu] if arguments.cpu else []
-    command = [arguments.build / "ken", "embed", "-q", "--model", directory, *tier]
+    command = [arguments.build / "ken", "embed", "--json", "--model", directory, *tier]
     command += ["--precision", precision, "--restart"]
     return lambda folder, out: [*command, folder, "-o", out]
 
@@ -96,7 +97,9 @@ def check_vectors(outputs):
 
 
 def run_rounds(programs, many, one, work, rounds, environment):
-    """{name: {"one": [Cost], "all": [Cost]}}, after a round on one photo that warms the page cache."""
+    """{name: {"one": [Cost], "all": [Cost]}} after a round on one photo that warms the page cache, the
+    smallest cosines, and where ken says that the last round's time went."""
+    stages = {}
     costs = {name: {"one": [], "all": []} for name in programs}
     outputs = {name: work / f"pipeline-{index}.parquet" for index, name in enumerate(programs)}
     for number in range(-1, rounds):
@@ -106,10 +109,12 @@ def run_rounds(programs, many, one, work, rounds, environment):
                     continue
                 measure.say(f"round {number + 1} of {rounds}: {name}, {what}")
                 outputs[name].unlink(missing_ok=True)
-                cost, _ = measure.time_command(command(folder, outputs[name]), environment)
+                cost, said = measure.time_command(command(folder, outputs[name]), environment)
                 if number >= 0:
                     costs[name][what].append(cost)
-    return costs, check_vectors(outputs)
+                if name.startswith("ken"):
+                    stages[name] = json.loads(said)["stages"]
+    return costs, check_vectors(outputs), stages
 
 
 def summary(costs, count):
@@ -162,13 +167,14 @@ def main():
     result = measure.head("pipeline", measure.tier(arguments))
     programs = commands(arguments, directory)
     rounds = (many, one, arguments.work, arguments.rounds, cache)
-    costs, cosines = run_rounds(programs, *rounds)
+    costs, cosines, stages = run_rounds(programs, *rounds)
     result |= {
         "model": "ViT-B/32, random weights",
         "rounds": arguments.rounds,
         "photos": arguments.count,
         "photo_bytes": sum(path.stat().st_size for path in many.iterdir()),
         "min_cosine": cosines,
+        "stages": stages,
         "programs": {name: summary(found, arguments.count) for name, found in costs.items()},
     }
     result["ratios"] = ratios(result["programs"])

@@ -108,11 +108,11 @@ typedef struct job {
     ken_pool *pool;
     classifier *classifier;
     results results;
-    calibration *calibration;
+    calibrated *calibration;
 } job;
 
 static void job_free(job *j) {
-    calibration_free(j->calibration);
+    calibrated_free(j->calibration);
     results_reset(&j->results);
     classifier_free(j->classifier);
     ken_pool_free(j->pool);
@@ -153,7 +153,7 @@ static ken_status score(const char *collection_path, job *j, ken_error *err) {
 }
 
 static ken_status write_rules(const job *j, ken_error *err) {
-    const calibration *c = j->calibration;
+    const calibrated *c = j->calibration;
     const char **thresholds = mem_zalloc(c->n_categories, sizeof *thresholds);
     if (!thresholds)
         return error_no_memory(err, c->n_categories * sizeof *thresholds);
@@ -172,21 +172,21 @@ static ken_status write_rules(const job *j, ken_error *err) {
 static ken_status write_plot(const job *j, ken_error *err) {
     buf text;
     buf_init(&text, max_text_bytes);
-    ken_status status = calibration_put_plot(j->calibration, &text, err);
+    ken_status status = calibrated_put_plot(j->calibration, &text, err);
     if (status == KEN_OK)
         status = file_write_atomic(plot_path, text.data, text.size, err);
     buf_free(&text);
     return status;
 }
 
-static ken_status print_results(const calibration *c, ken_error *err) {
+static ken_status print_results(const calibrated *c, ken_error *err) {
     buf text, warnings;
     buf_init(&text, max_text_bytes);
     buf_init(&warnings, max_text_bytes);
     ken_status status =
-        common.json ? calibration_put_json(c, &text, err) : calibration_put_text(c, &text, err);
+        common.json ? calibrated_put_json(c, &text, err) : calibrated_put_text(c, &text, err);
     if (status == KEN_OK)
-        status = calibration_put_warnings(c, &warnings, err);
+        status = calibrated_put_warnings(c, &warnings, err);
     if (status == KEN_OK && common.json)
         fwrite(text.data, 1, text.size, stdout);
     else if (status == KEN_OK && !common.quiet)

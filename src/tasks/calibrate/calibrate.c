@@ -14,15 +14,15 @@ static double ratio(size_t part, size_t whole) {
     return whole ? (double)part / (double)whole : NAN;
 }
 
-double counts_precision(const calibration_counts *c) {
+double counts_precision(const calibrated_counts *c) {
     return ratio(c->n_right, c->n_matched);
 }
 
-double counts_recall(const calibration_counts *c) {
+double counts_recall(const calibrated_counts *c) {
     return ratio(c->n_right, c->n_labelled);
 }
 
-double counts_f1(const calibration_counts *c) {
+double counts_f1(const calibrated_counts *c) {
     return ratio(2 * c->n_right, c->n_matched + c->n_labelled);
 }
 
@@ -46,7 +46,7 @@ typedef struct work {
     const results *r;
     rules *rules;
     const labels *labels;
-    calibration *c;
+    calibrated *c;
     size_t n, n_categories;
     size_t *samples; /* of the labelled images */
     uint32_t *folds;
@@ -199,7 +199,7 @@ static threshold_fit fit(work *w, size_t category, size_t fold) {
 
 /* The threshold of a category for each fold, and for all images. The column is sorted. */
 static void fit_thresholds(work *w, size_t category) {
-    calibration_category *out = &w->c->categories[category];
+    calibrated_category *out = &w->c->categories[category];
     size_t n_folds = w->c->options.n_folds;
     float before = w->rules->categories[category].threshold;
     for (size_t f = 0; f < n_folds; f++)
@@ -250,7 +250,7 @@ static size_t training_scores(work *w, size_t category, size_t fold) {
 }
 
 static ken_status fit_probability(work *w, size_t category, ken_error *err) {
-    calibration_category *out = &w->c->categories[category];
+    calibrated_category *out = &w->c->categories[category];
     for (size_t f = 0; f < w->c->options.n_folds; f++) {
         isotonic steps;
         size_t n = training_scores(w, category, f);
@@ -281,7 +281,7 @@ static ken_status fit_probability(work *w, size_t category, ken_error *err) {
  */
 
 static ken_status fit_category(work *w, size_t category, ken_error *err) {
-    calibration_category *out = &w->c->categories[category];
+    calibrated_category *out = &w->c->categories[category];
     size_t n_folds = w->c->options.n_folds;
     out->name = w->rules->categories[category].name;
     for (size_t i = 0; i < w->n; i++)
@@ -298,8 +298,8 @@ static void count_image(work *w, size_t i, bool before) {
     results_matches(w->r, w->samples[i], w->verdicts);
     for (size_t k = 0; k < w->n_categories; k++) {
         size_t category = w->verdicts[k].category;
-        calibration_category *c = &w->c->categories[category];
-        calibration_counts *counts = before ? &c->before : &c->expected;
+        calibrated_category *c = &w->c->categories[category];
+        calibrated_counts *counts = before ? &c->before : &c->expected;
         bool own = w->own[i * w->n_categories + category];
         bool matched = w->verdicts[k].test == VERDICT_MATCHED;
         counts->n_labelled += own;
@@ -326,7 +326,7 @@ static void count_all(work *w) {
     set_thresholds(w, NULL);
 }
 
-static ken_status check_fitted(const calibration *c, ken_error *err) {
+static ken_status check_fitted(const calibrated *c, ken_error *err) {
     if (c->n_fitted)
         return KEN_OK;
     size_t n_few = 0;
@@ -354,9 +354,9 @@ static ken_status run(work *w, ken_error *err) {
 }
 
 ken_status calibrate(const results *r, rules *by, const labels *l, const calibrate_options *options,
-                     calibration **out, ken_error *err) {
+                     calibrated **out, ken_error *err) {
     *out = NULL;
-    calibration *c = mem_zalloc(1, sizeof *c);
+    calibrated *c = mem_zalloc(1, sizeof *c);
     if (!c)
         return error_no_memory(err, sizeof *c);
     c->options = *options;
@@ -366,11 +366,11 @@ ken_status calibrate(const results *r, rules *by, const labels *l, const calibra
     if (status == KEN_OK)
         *out = c;
     else
-        calibration_free(c);
+        calibrated_free(c);
     return status;
 }
 
-void calibration_free(calibration *c) {
+void calibrated_free(calibrated *c) {
     if (!c)
         return;
     for (size_t i = 0; c->categories && i < c->n_categories; i++)

@@ -33,7 +33,7 @@ static void put_f1(double value, buf *out) {
         buf_printf(out, "  %6.1f%%", 100 * value);
 }
 
-static void put_row(const calibration_category *c, int width, buf *out) {
+static void put_row(const calibrated_category *c, int width, buf *out) {
     char change[80];
     if (c->state == CALIBRATION_FITTED)
         snprintf(change, sizeof change, "%.4g -> %s", c->threshold_before, c->text);
@@ -48,7 +48,7 @@ static void put_row(const calibration_category *c, int width, buf *out) {
 }
 
 /* Mean F1 over the categories that have labelled images. */
-static double macro_f1(const calibration *c, bool before) {
+static double macro_f1(const calibrated *c, bool before) {
     double sum = 0;
     size_t n = 0;
     for (size_t i = 0; i < c->n_categories; i++) {
@@ -60,7 +60,7 @@ static double macro_f1(const calibration *c, bool before) {
     return n ? sum / (double)n : NAN;
 }
 
-ken_status calibration_put_text(const calibration *c, buf *out, ken_error *err) {
+ken_status calibrated_put_text(const calibrated *c, buf *out, ken_error *err) {
     size_t longest = strlen("category");
     for (size_t i = 0; i < c->n_categories; i++)
         if (strlen(c->categories[i].name) > longest)
@@ -90,7 +90,7 @@ static void put_member(const char *key, double value, buf *out) {
         buf_printf(out, "\"%s\":%.12g,", key, value);
 }
 
-static void put_counts(const char *key, const calibration_counts *c, buf *out) {
+static void put_counts(const char *key, const calibrated_counts *c, buf *out) {
     buf_printf(out, "\"%s\":{", key);
     put_member("precision", counts_precision(c), out);
     put_member("recall", counts_recall(c), out);
@@ -116,7 +116,7 @@ static void put_reliability(const reliability *r, buf *out) {
     buf_puts(out, "]}");
 }
 
-static void put_probability(const calibration_category *c, buf *out) {
+static void put_probability(const calibrated_category *c, buf *out) {
     if (!c->has_probability) {
         buf_puts(out, "\"platt\":null,\"isotonic\":null");
         return;
@@ -132,7 +132,7 @@ static void put_probability(const calibration_category *c, buf *out) {
     put_reliability(&c->isotonic_reliability, out);
 }
 
-static void put_category(const calibration_category *c, buf *out) {
+static void put_category(const calibrated_category *c, buf *out) {
     buf_puts(out, "\n {\"label\":");
     buf_put_json(out, c->name, strlen(c->name));
     buf_printf(out, ",\"result\":\"%s\",\"threshold\":%s,", state_names[c->state],
@@ -146,7 +146,7 @@ static void put_category(const calibration_category *c, buf *out) {
     buf_putc(out, '}');
 }
 
-ken_status calibration_put_json(const calibration *c, buf *out, ken_error *err) {
+ken_status calibrated_put_json(const calibrated *c, buf *out, ken_error *err) {
     const threshold_goal *goal = &c->options.goal;
     buf_printf(out, "{\"goal\":\"%s\",", goal_names[goal->kind]);
     if (goal->kind == GOAL_PRECISION)
@@ -171,7 +171,7 @@ ken_status calibration_put_json(const calibration *c, buf *out, ken_error *err) 
 /* ---- warnings ---------------------------------------------------------------------------------
  */
 
-static void warn_of_state(const calibration *c, const calibration_category *k, buf *out) {
+static void warn_of_state(const calibrated *c, const calibrated_category *k, buf *out) {
     if (k->state == CALIBRATION_TOO_FEW)
         buf_printf(
             out,
@@ -190,9 +190,9 @@ static void warn_of_state(const calibration *c, const calibration_category *k, b
                    k->name);
 }
 
-static void warn_of_certainty(const calibration *c, const calibration_category *k, buf *out) {
+static void warn_of_certainty(const calibrated *c, const calibrated_category *k, buf *out) {
     double target = c->options.goal.precision;
-    const calibration_counts *e = &k->expected;
+    const calibrated_counts *e = &k->expected;
     if (e->n_matched && share_low(e->n_right, e->n_matched) >= target)
         return;
     buf_printf(out,
@@ -202,9 +202,9 @@ static void warn_of_certainty(const calibration *c, const calibration_category *
                share_needed(target));
 }
 
-ken_status calibration_put_warnings(const calibration *c, buf *out, ken_error *err) {
+ken_status calibrated_put_warnings(const calibrated *c, buf *out, ken_error *err) {
     for (size_t i = 0; i < c->n_categories; i++) {
-        const calibration_category *k = &c->categories[i];
+        const calibrated_category *k = &c->categories[i];
         if (k->state != CALIBRATION_FITTED)
             warn_of_state(c, k, out);
         else if (c->options.goal.kind == GOAL_PRECISION)

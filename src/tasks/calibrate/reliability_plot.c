@@ -57,7 +57,7 @@ static void put_bars(const reliability *r, buf *out) {
     }
 }
 
-static void put_panel(const calibration_category *c, size_t place, buf *out) {
+static void put_panel(const calibrated_category *c, size_t place, buf *out) {
     int x = (int)(place % columns) * panel_width + margin;
     int y = (int)(place / columns) * panel_height + head + title;
     buf_printf(out, "<g transform=\"translate(%d %d)\">\n<text class=\"t\" y=\"-7\">", x, y);
@@ -77,7 +77,7 @@ static void put_panel(const calibration_category *c, size_t place, buf *out) {
                side + foot + 30, c->platt_reliability.brier, c->isotonic_reliability.brier);
 }
 
-ken_status calibration_put_plot(const calibration *c, buf *out, ken_error *err) {
+ken_status calibrated_put_plot(const calibrated *c, buf *out, ken_error *err) {
     size_t n = 0, place = 0;
     for (size_t i = 0; i < c->n_categories; i++)
         n += c->categories[i].has_probability;
