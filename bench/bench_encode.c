@@ -8,12 +8,16 @@
  *
  *     run BATCH THREADS REPEATS    encodes that often; prints the seconds of each
  *     embed BATCH THREADS          prints the embeddings, an item a line
+ *     peak THREADS                 prints how many operations a second, in 10^9, so many threads
+ * reach with the instructions of this precision's products
  */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "core_probe.h"
 #include "ken.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +33,7 @@ typedef struct bench {
     int batch, threads;
 } bench;
 
-enum { MAX_PRECISIONS = 16 };
+enum { MAX_PRECISIONS = 16, MAX_PEAK_THREADS = 256, N_PROBES = 40 };
 
 static ken_status find_precision(const char *name, ken_precision *out, ken_error *err) {
     for (int i = 0; i < MAX_PRECISIONS; i++) {
@@ -108,6 +112,76 @@ static ken_status embed(bench *b, int batch, int threads, ken_error *err) {
     return KEN_OK;
 }
 
+typedef struct peak_task {
+    const char *tier;
+    arithmetic what;
+    pthread_barrier_t *barrier;
+    struct {
+        double rate, begin, end;
+    } probes[N_PROBES];
+} peak_task;
+
+static void *probe_in_step(void *context) {
+    peak_task *task = context;
+    for (int i = 0; i < N_PROBES; i++) {
+        pthread_barrier_wait(task->barrier);
+        task->probes[i].begin = sys_seconds();
+        task->probes[i].rate = probe_core(task->tier, task->what).peak;
+        task->probes[i].end = sys_seconds();
+    }
+    return NULL;
+}
+
+/* The sum of one step, or 0 when the threads did not run at the same time. */
+static double step_sum(const peak_task *tasks, int n, int step) {
+    double sum = 0, begin = tasks[0].probes[step].begin, end = tasks[0].probes[step].end;
+    double first = begin, last = end;
+    for (int i = 0; i < n; i++) {
+        double b = tasks[i].probes[step].begin, e = tasks[i].probes[step].end;
+        sum += tasks[i].probes[step].rate;
+        first = b < first ? b : first;
+        last = e > last ? e : last;
+        begin = b > begin ? b : begin;
+        end = e < end ? e : end;
+    }
+    return end - begin >= 0.9 * (last - first) ? sum : 0;
+}
+
+static arithmetic arithmetic_of(ken_precision precision) {
+    if (precision == KEN_PRECISION_F32)
+        return ARITHMETIC_F32;
+    return precision == KEN_PRECISION_S16 ? ARITHMETIC_S16 : ARITHMETIC_U8;
+}
+
+/* All threads at once: those of one core would share its multipliers. The best of all steps; 0 when
+ * the machine was too busy for a single one. */
+static ken_status peak(const bench *b, int n, ken_error *err) {
+    if (n < 1 || n > MAX_PEAK_THREADS)
+        return error_set(err, KEN_BAD_ARGUMENT, "%d threads, expected 1 to %d", n,
+                         MAX_PEAK_THREADS);
+    static peak_task tasks[MAX_PEAK_THREADS];
+    pthread_t threads[MAX_PEAK_THREADS];
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, (unsigned)n);
+    for (int i = 0; i < n; i++) {
+        tasks[i] = (peak_task){.tier = b->info.cpu_tier,
+                               .what = arithmetic_of(b->info.precision),
+                               .barrier = &barrier};
+        if (pthread_create(&threads[i], NULL, probe_in_step, &tasks[i]) != 0)
+            return error_set(err, KEN_NO_MEMORY, "no thread %d", i);
+    }
+    for (int i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&barrier);
+    double best = 0;
+    for (int step = 0; step < N_PROBES; step++) {
+        double sum = step_sum(tasks, n, step);
+        best = sum > best ? sum : best;
+    }
+    printf("%.3f\n", best);
+    return KEN_OK;
+}
+
 static ken_status serve(bench *b, ken_error *err) {
     char line[256];
     int batch, threads, repeats;
@@ -118,6 +192,8 @@ static ken_status serve(bench *b, ken_error *err) {
             TRY(run(b, batch, threads, repeats, err));
         else if (sscanf(line, "embed %d %d", &batch, &threads) == 2)
             TRY(embed(b, batch, threads, err));
+        else if (sscanf(line, "peak %d", &threads) == 1)
+            TRY(peak(b, threads, err));
         else
             return error_set(err, KEN_BAD_ARGUMENT, "unknown command '%s'", line);
         fflush(stdout);

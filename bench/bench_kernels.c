@@ -189,6 +189,14 @@ static void run_pixels_to_patches_f32(const kernels *k, const shape *s) {
     pixels_args p = pixels(s);
     k->pixels_to_patches_f32(&p, s->k, out);
 }
+static void run_pixels_to_patches_s16(const kernels *k, const shape *s) {
+    pixels_args p = pixels(s);
+    k->pixels_to_patches_s16(&p, s->k, 128, (int16_t *)out);
+}
+static void run_pixels_to_patches_u8(const kernels *k, const shape *s) {
+    pixels_args p = pixels(s);
+    k->pixels_to_patches_u8(&p, s->k, (uint8_t *)out);
+}
 static void run_pixels_to_nhwc_f32(const kernels *k, const shape *s) {
     pixels_args p = pixels(s);
     k->pixels_to_nhwc_f32(&p, out);
@@ -278,6 +286,8 @@ static const shape shapes[] = {
     {"im2col_f32", 28, 128, 3, 1e-9 * 28 * 28 * 128 * 9 * 4, "GB/s"},
     {"avg_pool2d_f32", 56, 256, 2, 1e-9 * 56 * 56 * 256 * 4, "GB/s"},
     {"pixels_to_patches_f32", 224, 0, 32, 1e-9 * 224 * 224 * 3, "G/s"},
+    {"pixels_to_patches_s16", 224, 0, 32, 1e-9 * 224 * 224 * 3, "G/s"},
+    {"pixels_to_patches_u8", 224, 0, 32, 1e-9 * 224 * 224 * 3, "G/s"},
     {"pixels_to_nhwc_f32", 224, 0, 0, 1e-9 * 224 * 224 * 3, "G/s"},
     {"resize_columns_u8", 640, 224, 12, 1e-9 * 640 * 224 * 12 * 3, "GMAC/s"},
     {"resize_columns_u8", 1000, 224, 54, 1e-9 * 1000 * 224 * 54 * 3, "GMAC/s"},

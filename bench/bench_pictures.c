@@ -42,6 +42,7 @@ static bool parse(char *line, order *out) {
     out->digest = sscanf(line, "digest %15s %n", resize, &at) == 1;
     if (!out->digest && sscanf(line, "%15s %15s %d %n", verb, resize, &out->repeats, &at) != 3)
         return false;
+    out->recipe.fast = strcmp(resize, "fast") == 0;
     out->path = line + at;
     return at > 0 && out->repeats > 0;
 }

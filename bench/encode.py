@@ -7,29 +7,19 @@ the tables show medians over the rounds: images a second, and images a second of
 neighbours on the machine disturb less. All must compute the same embeddings, or nothing is printed.
 """
 
+import statistics
+
 import engines
 import measure
+import models
 
 SETTINGS = [(1, 1), (1, 2), (16, 1), (16, 2)]  # batch, threads
 SWEEP = [(batch, threads) for threads in (1, 2) for batch in (1, 2, 4, 8, 16)]
 
 
-def comma_list(text):
-    return text.split(",")
-
-
-def options():
-    return measure.arguments(
-        __doc__,
-        rounds=7,
-        quick=dict(action="store_true", help="ratios to ONNX Runtime only, three rounds"),
-        peers=dict(type=comma_list, default=engines.PEER_NAMES, metavar="NAME,.."),
-        precisions=dict(type=comma_list, default=["f32", "s16"], metavar="P,.."),
-    )
-
-
-def measure_batches(arguments, directory):
+def measure_batches(arguments):
     """Ours alone, by batch and threads, for the plot."""
+    directory = engines.make_model(arguments.work, "vit-b-32")
     ours = engines.ken_engines(arguments, "image", directory, arguments.precisions)
     rates = measure.interleave(ours, SWEEP, min(arguments.rounds, 5))
     for engine in ours:
@@ -37,33 +27,40 @@ def measure_batches(arguments, directory):
     return measure.medians(rates.wall)
 
 
-def main():
-    arguments = options()
+def measure_shares(arguments):
+    """{precision: {"batch x threads": share}}: the operations that encoding needs, of those that the
+    instructions of its products reach in registers right before and after it on as many threads."""
     directory = engines.make_model(arguments.work, "vit-b-32")
-    engines.prepare_peers(directory)
-    result = measure.head("encode-quick" if arguments.quick else "encode", measure.tier(arguments))
-    found = engines.compare(arguments, "image", directory, SETTINGS)
-    result |= {
-        "model": "ViT-B/32, random weights",
-        "rounds": 3 if arguments.quick else arguments.rounds,
-        "versions": found["versions"],
-        "min_cosine": found["cosines"],
-        "onnxruntime_int8": found["variants"],
-    }
-    result |= found["rates"].as_json("images")
-    wall, cpu = result["images_per_second"], result["images_per_cpu_second"]
-    result["ratios"] = measure.ratio_rows(wall, engines.PAIRS)
-    result["cpu_ratios"] = measure.ratio_rows(cpu, engines.PAIRS)
-    if not arguments.quick:
-        result["images_per_second_by_batch"] = measure_batches(arguments, directory)
+    operations = 2 * models.macs_of(directory) / 1e9
+    found = {}
+    for ours in engines.ken_engines(arguments, "image", directory, arguments.precisions):
+        for batch, threads in [(16, 1), (16, 2)]:
+            ours.run(batch, threads, 2)
+            shares = []
+            for _ in range(arguments.rounds):
+                before = ours.peak(threads)
+                seconds = min(ours.run(batch, threads, 3))
+                peak = max(before, ours.peak(threads))
+                if peak > 0:
+                    shares.append(batch * operations / seconds / peak)
+            if shares:
+                setting = measure.setting_name(batch, threads)
+                found.setdefault(ours.name, {})[setting] = statistics.median(shares)
+        ours.close()
+    return found
 
-    measure.print_machine(result)
-    print(f"{result['model']}; batch x threads, medians of {result['rounds']} rounds")
+
+def main():
+    arguments = engines.options(__doc__)
+    name = "encode-quick" if arguments.quick else "encode"
+    result = engines.benchmark(arguments, name, "image", "images", SETTINGS, engines.PAIRS)
     if not arguments.quick:
-        measure.print_rates("images a second", wall)
-        measure.print_rates("images a CPU second", cpu)
-    measure.print_ratios("ratios", result["ratios"])
-    measure.print_ratios("ratios by CPU time", result["cpu_ratios"])
+        result["images_per_second_by_batch"] = measure_batches(arguments)
+        result["share_of_peak"] = measure_shares(arguments)
+    engines.print_result(result, "images", only_ratios=arguments.quick)
+    for name, shares in result.get("share_of_peak", {}).items():
+        cells = ", ".join(f"{setting} {share:.0%}" for setting, share in shares.items())
+        print(f"{name}: share of the peak in the same run: {cells}")
     measure.save(result, arguments.results)
 
 

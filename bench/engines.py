@@ -5,17 +5,21 @@ import statistics
 import subprocess
 import sys
 
+import measure
 from measure import PEERS, ROOT, Engine, FixedThreadsEngine, check_embeddings, interleave, say
 
 INT8_VARIANTS = ["per-tensor", "per-tensor-reduced", "per-channel", "per-channel-reduced"]
-FP32_PEERS = ["ONNX Runtime fp32", "OpenVINO f32", "PyTorch eager", "PyTorch compiled", "candle"]
+FP32_PEERS = ["ONNX Runtime fp32", "OpenVINO f32", "PyTorch eager", "PyTorch compiled"]
+FP32_PEERS += ["candle", "clip.cpp"]
+ONLY_IMAGES = ["candle", "clip.cpp"]
 INT8_PEERS = ["ONNX Runtime int8", "OpenVINO NNCF int8"]
 QUICK_PEERS = ["ONNX Runtime fp32", "ONNX Runtime int8"]
+QUICK_ROUNDS = 3
 PEER_NAMES = [*FP32_PEERS[:2], "OpenVINO bf16", *FP32_PEERS[2:], *INT8_PEERS]
 
 # The smallest cosine to ONNX Runtime's fp32 that counts as the same embedding.
 LIMITS = {"ken f32": 0.99999, "ken s16": 0.99999, "ken int8": 0.999, "ken auto": 0.999}
-LIMITS |= {name: 0.99999 for name in FP32_PEERS} | {"OpenVINO bf16": 0.999}
+LIMITS |= {name: 0.99999 for name in FP32_PEERS} | {"OpenVINO bf16": 0.999, "clip.cpp": 0.9999}
 LIMITS |= {name: 0.98 for name in INT8_PEERS}
 
 # f32, s16 and int8 of ours against the fastest of each kind.
@@ -27,6 +31,11 @@ PAIRS = [
     ("ken int8", "ONNX Runtime int8", INT8_PEERS[:1]),
     ("ken int8", "OpenVINO NNCF int8", INT8_PEERS[1:]),
     ("ken int8", "best int8 peer", INT8_PEERS),
+]
+TEXT_PAIRS = [
+    (f"ken {precision}", title, names)
+    for precision in ("f32", "s16", "int8")
+    for title, names in [("best fp32 peer", FP32_PEERS), ("best peer", FP32_PEERS + INT8_PEERS)]
 ]
 
 
@@ -41,7 +50,9 @@ def make_model(work, shape, *options):
 
 
 def prepare_peers(directory):
-    """The peers' files of it."""
+    """The peers' files of it, made once."""
+    if (directory / "peers/complete").exists():
+        return
     command = [sys.executable, PEERS / "prepare.py", directory.resolve()]
     # ONNX Runtime's tools leave files in the folder they run in when they fail.
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=directory)
@@ -95,11 +106,12 @@ def candle_engine(name, directory, settings):
 
 
 def peer_engine(name, kind, directory, settings):
-    """An engine by its name in PEER_NAMES; None where its tools are not here."""
-    peers = directory / "peers"
+    """An engine by its name in PEER_NAMES; None where it does not apply or its tools are not here."""
+    if kind == "text" and name in ONLY_IMAGES:
+        return None
     if name == "candle":
-        has_it = kind == "image" and shutil.which("cargo")
-        return candle_engine(name, directory, settings) if has_it else None
+        return candle_engine(name, directory, settings) if shutil.which("cargo") else None
+    peers = directory / "peers"
     path, engine, options = {
         "ONNX Runtime fp32": (peers / f"{kind}.onnx", "onnxruntime", []),
         "OpenVINO f32": (peers / f"{kind}.xml", "openvino", ["f32"]),
@@ -107,6 +119,7 @@ def peer_engine(name, kind, directory, settings):
         "OpenVINO NNCF int8": (peers / f"{kind}-int8.xml", "openvino", ["f32"]),
         "PyTorch eager": (directory, "torch", []),
         "PyTorch compiled": (directory, "compiled", []),
+        "clip.cpp": (peers / "image.gguf", "clip.cpp", []),
     }[name]
     return python_engine(name, kind, engine, path, directory, *options)
 
@@ -124,7 +137,7 @@ def start_peers(arguments, kind, directory, settings):
         if engine:
             engines.append(engine)
         else:
-            say(f"{name} is not measured: its tools are not installed")
+            say(f"{name} is not measured")
     return engines, variants
 
 
@@ -135,9 +148,54 @@ def compare(arguments, kind, directory, settings):
     counts = sorted({threads for _, threads in settings})
     largest = max(batch for batch, _ in settings)
     cosines = check_embeddings(engines, peers[0], largest, counts, LIMITS.get)
-    rounds = 3 if arguments.quick else arguments.rounds
-    rates = interleave(engines, settings, rounds, say)
+    rates = interleave(engines, settings, arguments.rounds, say)
     for engine in engines:
         engine.close()
     versions = {engine.name: engine.version for engine in engines}
     return {"rates": rates, "versions": versions, "cosines": cosines, "variants": variants}
+
+
+def comma_list(text):
+    return text.split(",")
+
+
+def options(description):
+    arguments = measure.arguments(
+        description,
+        rounds=7,
+        quick=dict(action="store_true", help="ratios to ONNX Runtime only, three rounds"),
+        peers=dict(type=comma_list, default=PEER_NAMES, metavar="NAME,.."),
+        precisions=dict(type=comma_list, default=["f32", "s16", "int8"], metavar="P,.."),
+    )
+    if arguments.quick:
+        arguments.rounds = min(arguments.rounds, QUICK_ROUNDS)
+    return arguments
+
+
+def benchmark(arguments, name, kind, unit, settings, pairs):
+    """The result of one comparison on ViT-B/32."""
+    directory = make_model(arguments.work, "vit-b-32")
+    prepare_peers(directory)
+    result = measure.head(name, measure.tier(arguments))
+    found = compare(arguments, kind, directory, settings)
+    result |= {
+        "model": "ViT-B/32, random weights",
+        "rounds": arguments.rounds,
+        "versions": found["versions"],
+        "min_cosine": found["cosines"],
+        "onnxruntime_int8": found["variants"],
+    }
+    result |= found["rates"].as_json(unit)
+    result["ratios"] = measure.ratio_rows(result[f"{unit}_per_second"], pairs)
+    result["cpu_ratios"] = measure.ratio_rows(result[f"{unit}_per_cpu_second"], pairs)
+    return result
+
+
+def print_result(result, unit, only_ratios):
+    measure.print_machine(result)
+    print(f"{result['model']}; batch x threads, medians of {result['rounds']} rounds")
+    if not only_ratios:
+        measure.print_rates(f"{unit} a second", result[f"{unit}_per_second"])
+        measure.print_rates(f"{unit} a CPU second", result[f"{unit}_per_cpu_second"])
+    measure.print_ratios("ratios", result["ratios"])
+    measure.print_ratios("ratios by CPU time", result["cpu_ratios"])

@@ -53,6 +53,12 @@ class Engine:
         self.ask("run", batch, threads, repeats)
         return [float(seconds) for seconds in self.answer().split()]
 
+    def peak(self, threads):
+        """10^9 operations a second that so many threads reach at the same time; 0 when the machine was
+        too busy to tell. ken's engines only."""
+        self.ask("peak", threads)
+        return float(self.answer())
+
     def cpu_seconds(self, _threads):
         """CPU time of all its threads so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -132,7 +138,7 @@ class Rates:
         }
 
 
-def repeats_for(seconds, enough=0.25, most=64):
+def repeats_for(seconds, enough=0.4, most=64):
     """How often a run of so many seconds is repeated within a round: the clock of CPU time ticks
     100 times a second."""
     return max(1, min(most, round(enough / max(seconds, 1e-6))))
@@ -295,6 +301,11 @@ def cpu_name():
     return platform.machine()
 
 
+def has_vnni():
+    """Whether the machine is of the better kind, on which another tier was asked for if it is."""
+    return "avx512_vnni" in Path("/proc/cpuinfo").read_text()
+
+
 def memory_gb():
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return round(pages / 1e9, 1)
@@ -315,6 +326,7 @@ def head(benchmark, tier):
         "machine": cpu_name(),
         "cpus": len(os.sched_getaffinity(0)),
         "memory_gb": memory_gb(),
+        "has_avx512_vnni": has_vnni(),
         "load_average": os.getloadavg()[0],
         "tier": tier,
         "commit": commit(),

@@ -7,7 +7,9 @@ endfunction()
 
 ken_bench(encode ken_models)
 ken_bench(kernels ken_kernels)
-target_sources(bench_kernels PRIVATE ${CMAKE_SOURCE_DIR}/bench/core_probe.c)
+foreach(name encode kernels)
+  target_sources(bench_${name} PRIVATE ${CMAKE_SOURCE_DIR}/bench/core_probe.c)
+endforeach()
 ken_bench(pictures ken_image)
 
 # What `./dev lint perf` counts instructions of.

@@ -98,14 +98,18 @@ KEN_API int ken_pool_threads(const ken_pool *pool); /* NULL counts as 1 */
 
 /* The arithmetic of the linear layers and convolutions. S16 takes half of the memory and about half
  * of the time of F32: activations and weights become 16-bit integers whose sums are exact. Its
- * embeddings have a cosine of at least 0.99999 to those of F32. */
+ * embeddings have a cosine of at least 0.99999 to those of F32. INT8 takes half of the memory and
+ * about half of the time of S16; what that costs depends on the weights. AUTO finds out: it keeps
+ * S16 for as many layers as it takes for a cosine of at least 0.999 to F32 on built-in pictures and
+ * texts. Finding out takes some dozen embeddings, and is done once where there is a cache. */
 typedef enum ken_precision {
     KEN_PRECISION_DEFAULT = 0, /* S16 */
     KEN_PRECISION_F32 = 1,
     KEN_PRECISION_S16 = 2,
     KEN_PRECISION_INT8 = 3,
+    KEN_PRECISION_AUTO = 4,
 } ken_precision;
-/* "f32", "s16", "int8". Never NULL. */
+/* "f32", "s16", "int8", "auto". Never NULL. */
 KEN_API const char *ken_precision_name(ken_precision precision);
 
 typedef struct ken_model ken_model;
@@ -171,6 +175,9 @@ typedef struct ken_session ken_session;
 typedef struct ken_session_options {
     int max_batch;  /* images or texts a call may hold; 0 means 16 */
     ken_pool *pool; /* borrowed for the session's life; NULL: the calling thread only */
+    /* Of ken_session_encode_file: the decoder shrinks large JPEG files to not less than twice the
+     * model's size first. Faster, and other vectors than the exact resize gives. */
+    bool fast_resize;
 } ken_session_options;
 
 /* Allocates everything that encoding needs; encoding itself allocates nothing (the calls that

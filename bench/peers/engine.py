@@ -3,6 +3,7 @@
     engine.py image|text onnxruntime FILE.onnx MODEL_DIR
     engine.py image|text openvino FILE.xml MODEL_DIR [f32|bf16]
     engine.py image|text torch|compiled MODEL_DIR MODEL_DIR
+    engine.py image clip.cpp FILE.gguf MODEL_DIR
 
 All get their input as they like it before the clock starts: normalised pictures, texts without padding.
 All are set up as their documentation advises for speed, and leave no thread spinning after a run.
@@ -113,6 +114,10 @@ class Torch:
 def make_peer(kind, engine, path, rest):
     if engine == "onnxruntime":
         return OnnxRuntime(kind, path)
+    if engine == "clip.cpp":
+        from clip_cpp_model import ClipCpp
+
+        return ClipCpp(path)
     if engine == "openvino":
         return OpenVino(kind, path, *rest)
     return Torch(kind, path, compile=engine == "compiled")

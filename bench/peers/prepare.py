@@ -3,7 +3,8 @@
     prepare.py MODEL_DIR
 
 image.onnx and text.onnx, ONNX Runtime's dynamic int8 of both in four variants, OpenVINO's files and
-NNCF's int8 of both, and OpenCLIP's layout of the checkpoint. What is there is not made again.
+NNCF's int8 of both, OpenCLIP's layout of the checkpoint and clip.cpp's of its image tower. What is there is not made again; a file
+named `complete` says that all of it is.
 """
 
 import json
@@ -193,6 +194,14 @@ def convert_open_clip(directory, out):
     )
 
 
+def convert_clip_cpp(directory, path):
+    import clip_cpp_model
+    from safetensors.numpy import load_file
+
+    tensors = load_file(directory / "model.safetensors")
+    make(path, lambda to: clip_cpp_model.write_gguf(tensors, MEAN, STD, to))
+
+
 def main():
     directory = Path(sys.argv[1])
     peers = directory / "peers"
@@ -200,6 +209,7 @@ def main():
     if not (peers / "text.onnx").exists():
         export_onnx(directory, peers)
     convert_open_clip(directory, peers / "open-clip")
+    convert_clip_cpp(directory, peers / "image.gguf")
     inputs = {
         "image": read_pictures(directory / "pixels.bin"),
         "text": read_texts(directory / "ids.bin"),
@@ -207,6 +217,7 @@ def main():
     for kind, items in inputs.items():
         quantize_onnx(peers, kind)
         convert_openvino(peers, kind, items)
+    (peers / "complete").touch()
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ extern common_options common;
          NULL,                                                                                     \
          "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "   \
          "of at least 0.99999 to it; int8 half of that again, at some cost (default s16)",         \
-         "f32|s16|int8",                                                                           \
+         "f32|s16|int8|auto",                                                                      \
          0,                                                                                        \
          0},                                                                                       \
         {"no-cache",                                                                               \

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/doctor_cache.h"
+#include "cli/doctor_speed.h"
 #include "formats/table.h"
 
 #include <stdlib.h>
@@ -43,6 +44,10 @@ static int run(int n_args, char **args) {
         return cli_usage("expected no arguments");
     const char *duckdb = table_library_version();
     const char *model = getenv("KEN_MODEL");
+    machine_speed speed;
+    ken_error err;
+    if (machine_measure(kernels_best(), sys_cpu_count(), &speed, &err) != KEN_OK)
+        return cli_fail(&err);
     buf out;
     buf_init(&out, 65536);
     if (common.json) {
@@ -53,6 +58,8 @@ static int run(int n_args, char **args) {
         buf_put_json(&out, duckdb ? duckdb : "", duckdb ? strlen(duckdb) : 0);
         buf_puts(&out, ",\"cache\":");
         doctor_put_cache_json(&out);
+        buf_puts(&out, ",\"speed\":");
+        doctor_put_speed_json(&out, &speed);
         buf_puts(&out, ",\"tiers\":[");
         put_json_tiers(&out);
         buf_puts(&out, "]}\n");
@@ -63,6 +70,7 @@ static int run(int n_args, char **args) {
                    sys_cpu_count(), (double)sys_memory_limit() / (1 << 30));
         buf_printf(&out, "DuckDB (Parquet, CSV, JSONL): %s\n",
                    duckdb ? duckdb : "not found: 'ken embed' and 'ken classify' need it");
+        doctor_put_speed(&out, &speed);
         doctor_put_cache(&out);
         buf_printf(&out, "default model ($KEN_MODEL): %s\n", model && *model ? model : "none");
     }
@@ -78,7 +86,10 @@ const command cmd_doctor = {
     .usage = "",
     .details = "Names the CPU tier whose kernels run and why not the next one, the processors and "
                "the memory that ken may use, the libraries it found, and the folder where packed "
-               "weights are kept from start to start, which may be removed at any time.",
+               "weights are kept from start to start, which may be removed at any time. In about "
+               "a second it measures the memory's bandwidth and a few matrix products, and "
+               "estimates from them how many images a second ViT-B/32 encodes; 'ken bench' "
+               "measures a model itself.",
     .examples = "  ken doctor\n  ken doctor --json\n",
     .options = options,
     .run = run,

@@ -17,11 +17,11 @@ static const option *options(void) {
          0, 0},
         {"min-cosine", 0, OPTION_NUMBER, &min_cosine, "X",
          "smallest cosine of a vector to its reference (default by precision: f32 0.999999, s16 "
-         "0.99999, int8 0.995)",
+         "0.99999, int8 and auto 0.995)",
          NULL, 0.5, 1},
         {"max-abs-diff", 0, OPTION_NUMBER, &max_abs_diff, "X",
          "largest difference of a number from its reference (default by precision: f32 1e-4, s16 "
-         "5e-2, int8 0.5)",
+         "5e-2, int8 and auto 0.5)",
          NULL, 1e-9, 1e3},
         COMMON_MODEL_OPTIONS,
         COMMON_OUTPUT_OPTIONS,
@@ -51,7 +51,27 @@ static void put_row_json(buf *out, const verify_row *row) {
     buf_puts(out, "}");
 }
 
-static void put_json(buf *out, const verify_report *r, const ken_model_info *info) {
+/* How many linear layers a tower has in int8, and which AUTO keeps in s16. */
+static ken_status put_towers_json(buf *out, const ken_model *model, ken_error *err) {
+    static const char *const names[] = {"text", "vision"};
+    const char *comma = "";
+    buf_puts(out, ",\"towers\":{");
+    for (int images = 0; images < 2; images++) {
+        size_t n_int8, n = model_layer_count(model, images, &n_int8);
+        if (n == 0)
+            continue;
+        buf_printf(out, "%s\"%s\":{\"n_layers\":%zu,\"n_int8\":%zu,\"kept_in_s16\":\"", comma,
+                   names[images], n, n_int8);
+        TRY(model_put_s16_layers(model, images, out, err));
+        buf_puts(out, "\"}");
+        comma = ",";
+    }
+    buf_puts(out, "}");
+    return buf_check(out, err);
+}
+
+static ken_status put_json(buf *out, const ken_model *model, const verify_report *r,
+                           const ken_model_info *info, ken_error *err) {
     buf_puts(out, "{\"model\":");
     buf_put_json(out, info->id, strlen(info->id));
     buf_printf(out,
@@ -62,12 +82,14 @@ static void put_json(buf *out, const verify_report *r, const ken_model_info *inf
     put_number(out, 10, r->cosine_min);
     buf_puts(out, ",\"cosine_mean\":");
     put_number(out, 10, r->cosine_mean);
+    TRY(put_towers_json(out, model, err));
     buf_puts(out, ",\"layers\":[");
     for (size_t i = 0; i < r->n_rows; i++) {
         buf_puts(out, i ? ",\n" : "\n");
         put_row_json(out, &r->rows[i]);
     }
     buf_puts(out, "]}\n");
+    return buf_check(out, err);
 }
 
 static void put_row(buf *out, const verify_row *row) {
@@ -103,11 +125,13 @@ static ken_status print_report(const ken_model *model, const verify_report *repo
     ken_model_get_info(model, &info);
     buf text;
     buf_init(&text, (size_t)1 << 26);
+    ken_status status = KEN_OK;
     if (common.json)
-        put_json(&text, report, &info);
+        status = put_json(&text, model, report, &info, err);
     else if (!common.quiet)
         put_table(&text, report, &info);
-    ken_status status = buf_check(&text, err);
+    if (status == KEN_OK)
+        status = buf_check(&text, err);
     if (status == KEN_OK && text.size)
         fwrite(text.data, 1, text.size, stdout);
     buf_free(&text);

@@ -43,6 +43,8 @@ static void say_stages(const embed_outcome *o) {
     double own, other = other_cpu_seconds(&r->stats), all = add_stages(&r->stats, &own) + other;
     cli_note("ken embed: %.2f s to list the inputs, %.2f s to load the model, %.2f s of work",
              o->list_seconds, o->load_seconds, r->seconds);
+    cli_note("ken embed: peak memory %.0f MiB, beside the decoders'",
+             (double)sys_peak_rss() / (1 << 20));
     cli_note("ken embed: CPU time of all threads and processes, %.2f s:", all);
     for (int i = 0; i < PIPELINE_STAGES; i++)
         say_line(pipeline_stage_name((pipeline_stage)i), r->stats.stages[i].cpu_seconds, all);
@@ -84,6 +86,9 @@ void embed_print_json(const embed_outcome *o) {
     buf_printf(&line, ",\"n_done\":%llu,\"items_per_second\":%.3f",
                (unsigned long long)r->stats.n_done, rate(o));
     put_stages(&line, &r->stats);
+    buf_printf(&line, ",\"peak_memory_bytes\":%llu,\"expected_memory_bytes\":%llu",
+               (unsigned long long)sys_peak_rss(),
+               (unsigned long long)embed_memory_total(&r->memory));
     buf_puts(&line, ",\"errors\":");
     if (r->errors_path[0])
         buf_put_json(&line, r->errors_path, strlen(r->errors_path));

@@ -26,6 +26,7 @@ static bool parse_color(const char *text, uint8_t rgb[3]) {
 
 ken_status picture_recipe(const ken_model *model, preprocess *out, ken_error *err) {
     *out = *model_preprocess(model);
+    out->fast = picture.resize && strcmp(picture.resize, "fast") == 0;
     if (!picture.background)
         return KEN_OK;
     out->alpha = ALPHA_COMPOSITE;

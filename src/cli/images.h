@@ -7,6 +7,7 @@
 
 typedef struct image_options {
     const char *background; /* "#rrggbb", "white" or "black" */
+    const char *resize;     /* "exact" or "fast" */
     int64_t max_pixels;
     bool strict;
 } image_options;
@@ -22,6 +23,16 @@ extern image_options picture;
          "put transparent pictures on #rrggbb, white or black, instead of what the model's "       \
          "reference does",                                                                         \
          NULL,                                                                                     \
+         0,                                                                                        \
+         0},                                                                                       \
+        {"resize",                                                                                 \
+         0,                                                                                        \
+         OPTION_CHOICE,                                                                            \
+         &picture.resize,                                                                          \
+         NULL,                                                                                     \
+         "fast lets the decoder shrink large JPEG files to not less than twice the model's size "  \
+         "first: about twice as fast, slightly other vectors (default exact)",                     \
+         "exact|fast",                                                                             \
          0,                                                                                        \
          0},                                                                                       \
         {"max-pixels", 0,                                                                          \

@@ -57,6 +57,9 @@ KEN_MUST_CHECK ken_status table_writer_new(const table_column *columns, size_t n
 /* `row` holds n_columns values. */
 KEN_MUST_CHECK ken_status table_writer_add(table_writer *w, const table_value *row, ken_error *err);
 KEN_MUST_CHECK ken_status table_writer_finish(table_writer *w, const char *path, ken_error *err);
+/* The most memory that writing, or joining, rows of about this size takes. Texts and bytes among
+ * them that are long come on top. */
+uint64_t table_writing_bytes(uint64_t vector_bytes);
 void table_writer_free(table_writer *w);
 
 /* Joins Parquet files of equal schema, in the order given, into one Parquet file with `metadata`.

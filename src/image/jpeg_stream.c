@@ -18,6 +18,7 @@ typedef struct stream {
     const kernels *k;
     decoder d;
     jpeg_header header;
+    int shrink;       /* of both sides, in the decoder: 1, 2, 4 or 8 */
     resize_plan plan; /* of the picture as it is seen */
     resize_spec spec; /* of the picture as it is stored */
     jpeg_reader *reader;
@@ -37,12 +38,31 @@ static bool mirrors_y(int orientation) {
     return orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
 }
 
+/* A side of the picture that comes out of the decoder. */
+static int shrunk(unsigned side, int shrink) {
+    return (int)((side + (unsigned)shrink - 1) / (unsigned)shrink);
+}
+
+/* The most that leaves both sides at least twice as large as the result, so that the exact resize
+ * that follows still has something to smooth. */
+static int choose_shrink(const stream *s) {
+    bool sideways = is_sideways(s->d.orientation);
+    int width = 2 * (sideways ? s->plan.height : s->plan.width);
+    int height = 2 * (sideways ? s->plan.width : s->plan.height);
+    int shrink = 8;
+    while (shrink > 1 &&
+           (shrunk(s->header.width, shrink) < width || shrunk(s->header.height, shrink) < height))
+        shrink /= 2;
+    return shrink;
+}
+
 /* Names the axes; false when a side keeps its size, so that it has no pass. */
 static bool specify(stream *s) {
-    int orientation = s->d.orientation;
-    int stored_width = (int)s->header.width, stored_height = (int)s->header.height;
     const resize_plan *plan = &s->plan;
+    int orientation = s->d.orientation;
     bool sideways = is_sideways(orientation);
+    int stored_width = shrunk(s->header.width, s->shrink);
+    int stored_height = shrunk(s->header.height, s->shrink);
     int width = sideways ? stored_height : stored_width;
     int height = sideways ? stored_width : stored_height;
     axis across = {width, plan->width, plan->w.x, plan->w.width, false};
@@ -69,9 +89,11 @@ static bool suits(const preprocess *p, stream *s) {
         return false;
     int width = (int)s->header.width, height = (int)s->header.height;
     bool sideways = is_sideways(d->orientation);
-    return plan_resize(p, sideways ? height : width, sideways ? width : height, &s->plan, NULL) ==
-               KEN_OK &&
-           specify(s);
+    if (plan_resize(p, sideways ? height : width, sideways ? width : height, &s->plan, NULL) !=
+        KEN_OK)
+        return false;
+    s->shrink = p->fast ? choose_shrink(s) : 1;
+    return specify(s);
 }
 
 static ken_status prepare(stream *s, ken_error *err) {
@@ -82,7 +104,7 @@ static ken_status prepare(stream *s, ken_error *err) {
 static ken_status decode_strips(stream *s, ken_error *err) {
     window w = row_resizer_source(&s->resizer);
     int x;
-    TRY(jpeg_reader_open(&s->d, &s->header, 1, &s->reader, err));
+    TRY(jpeg_reader_open(&s->d, &s->header, s->shrink, &s->reader, err));
     TRY(jpeg_reader_window(s->reader, w, &x, err));
     size_t channels = s->spec.channels, stride = (size_t)jpeg_reader_width(s->reader) * channels;
     s->strip = mem_alloc(STRIP_ROWS * stride);

@@ -7,7 +7,8 @@
 
 #include "image/preprocess.h"
 
-/* Sets *done when `out` holds the result, which equals that of decoding first, to the last bit.
+/* Sets *done when `out` holds the result, which equals that of decoding first, to the last bit,
+ * unless the recipe is fast.
  * KEN_OK without *done: not a file for this way, or it is not decoded to the end; decoding it
  * first says what is wrong with it. Anything but KEN_OK is out of memory, or strictness. */
 KEN_MUST_CHECK ken_status jpeg_stream(const preprocess *p, const kernels *k, const uint8_t *bytes,

@@ -40,6 +40,7 @@ typedef struct preprocess {
     bool crop;          /* Hugging Face's do_center_crop; OpenCLIP always crops */
     int crop_size[2];   /* height, width: what comes out */
     int fill;           /* 0..255, for padding */
+    bool fast;          /* large JPEG files are shrunk by their decoder first: other pixels */
     preprocess_alpha alpha;
     uint8_t background[3]; /* for ALPHA_COMPOSITE */
     bool rescale;          /* multiply by rescale_factor */
@@ -60,6 +61,8 @@ KEN_MUST_CHECK ken_status preprocess_bytes(const preprocess *p, const kernels *k
                                            image_facts *facts, image_stage *stage, ken_error *err);
 /* table[c][v]: the float that the layout's reference makes of the value v of channel c. */
 void preprocess_table(const preprocess *p, float table[3][256]);
+/* The same in real numbers: value * gain[c] + offset[c]. */
+void preprocess_range(const preprocess *p, double gain[3], double offset[3]);
 /* The recipe as one line of JSON with sorted keys: the `ken.preprocess` metadata, whose SHA-256 is
  * `preprocess_sha256`. */
 bool preprocess_describe(const preprocess *p, buf *out);

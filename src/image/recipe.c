@@ -13,8 +13,22 @@ static float scaled(const preprocess *p, int value) {
     return p->rescale ? (float)((double)value * p->rescale_factor) : (float)value;
 }
 
+static bool normalizes(const preprocess *p) {
+    return p->normalize || p->layout == PREPROCESS_OPEN_CLIP;
+}
+
+void preprocess_range(const preprocess *p, double gain[3], double offset[3]) {
+    double factor = p->layout == PREPROCESS_OPEN_CLIP ? 1.0 / 255
+                    : p->rescale                      ? p->rescale_factor
+                                                      : 1;
+    for (int c = 0; c < 3; c++) {
+        gain[c] = normalizes(p) ? factor / p->std[c] : factor;
+        offset[c] = normalizes(p) ? -p->mean[c] / p->std[c] : 0;
+    }
+}
+
 void preprocess_table(const preprocess *p, float table[3][256]) {
-    bool normalize = p->normalize || p->layout == PREPROCESS_OPEN_CLIP;
+    bool normalize = normalizes(p);
     for (int c = 0; c < 3; c++) {
         float mean = (float)p->mean[c], deviation = (float)p->std[c];
         for (int v = 0; v < 256; v++) {
@@ -37,10 +51,15 @@ static json_t *describe(const preprocess *p) {
         p->crop_size[0], p->crop_size[1], "fill", p->fill, "alpha", alphas[p->alpha], "rescale",
         (int)p->rescale, "rescale_factor", p->rescale_factor, "normalize", (int)p->normalize,
         "mean", p->mean[0], p->mean[1], p->mean[2], "std", p->std[0], p->std[1], p->std[2]);
-    if (!o || p->alpha != ALPHA_COMPOSITE)
-        return o;
-    json_t *background = json_pack("[iii]", p->background[0], p->background[1], p->background[2]);
-    if (json_object_set_new(o, "background", background) == 0)
+    bool done = o != NULL;
+    if (done && p->alpha == ALPHA_COMPOSITE)
+        done = json_object_set_new(
+                   o, "background",
+                   json_pack("[iii]", p->background[0], p->background[1], p->background[2])) == 0;
+    /* Named only where it is fast, so that what was hashed before there was a choice stays. */
+    if (done && p->fast)
+        done = json_object_set_new(o, "resize", json_string("fast")) == 0;
+    if (done)
         return o;
     json_decref(o);
     return NULL;

@@ -6,10 +6,19 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Bits of CPUID that not every compiler's header names. */
+enum {
+    LEAF7_1_EAX_AVX_VNNI = 1 << 4,
+    LEAF7_EDX_AMX_TILE = 1 << 24,
+    LEAF7_EDX_AMX_INT8 = 1 << 25,
+};
 
 /* What CPUID reports is not enough: the operating system must also save the registers (XCR0). */
 typedef struct cpu {
-    uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, xcr0;
+    uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_edx, leaf7_1_eax, xcr0;
 } cpu;
 
 static cpu read_cpu(void) {
@@ -20,6 +29,9 @@ static cpu read_cpu(void) {
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
         c.leaf7_ebx = ebx;
         c.leaf7_ecx = ecx;
+        c.leaf7_edx = edx;
+        if (eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx))
+            c.leaf7_1_eax = eax;
     }
     if (c.leaf1_ecx & bit_OSXSAVE) {
         uint32_t low, high;
@@ -29,7 +41,7 @@ static cpu read_cpu(void) {
     return c;
 }
 
-enum { XCR0_YMM = 0x06, XCR0_ZMM = 0xe6 };
+enum { XCR0_YMM = 0x06, XCR0_ZMM = 0xe6, XCR0_TILES = 0x60000 };
 
 static const char *why_not_avx2(const cpu *c) {
     if (!(c->leaf7_ebx & bit_AVX2))
@@ -41,6 +53,11 @@ static const char *why_not_avx2(const cpu *c) {
     if ((c->xcr0 & XCR0_YMM) != XCR0_YMM)
         return "the operating system does not save the AVX registers";
     return NULL;
+}
+
+static const char *why_not_avx_vnni(const cpu *c) {
+    const char *why = why_not_avx2(c);
+    return why ? why : c->leaf7_1_eax & LEAF7_1_EAX_AVX_VNNI ? NULL : "this CPU has no AVX-VNNI";
 }
 
 static const char *why_not_avx512(const cpu *c) {
@@ -61,18 +78,41 @@ static const char *why_not_avx512_vnni(const cpu *c) {
     const char *why = why_not_avx512(c);
     return why ? why : c->leaf7_ecx & bit_AVX512VNNI ? NULL : "this CPU's AVX-512 lacks VNNI";
 }
+
+/* A process must ask Linux for the tiles once; its threads and the processes that it forks then
+ * have them too. */
+static const char *why_not_avx512_amx(const cpu *c) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    const uint32_t needed = LEAF7_EDX_AMX_TILE | LEAF7_EDX_AMX_INT8;
+    const char *why = why_not_avx512_vnni(c);
+    if (why)
+        return why;
+    if ((c->leaf7_edx & needed) != needed)
+        return "this CPU has no AMX for 8-bit integers";
+    if ((c->xcr0 & XCR0_TILES) != XCR0_TILES)
+        return "the operating system does not save the AMX tiles";
+    if (syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) != 0)
+        return "the operating system does not let this process use AMX";
+    return NULL;
+}
 #else
+#include <sys/auxv.h>
+
 typedef struct cpu {
-    char unused;
+    unsigned long hwcap;
 } cpu;
 
 static cpu read_cpu(void) {
-    return (cpu){0};
+    return (cpu){getauxval(AT_HWCAP)};
 }
 
 static const char *why_not_neon(const cpu *c) {
     (void)c; /* every 64-bit ARM has it */
     return NULL;
+}
+
+static const char *why_not_neon_dotprod(const cpu *c) {
+    return c->hwcap & HWCAP_ASIMDDP ? NULL : "this CPU has no DotProd";
 }
 #endif
 

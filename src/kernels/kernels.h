@@ -181,7 +181,11 @@ typedef struct avg_pool2d_f32_args {
 /* 8-bit pixels become floats by table, one per channel: table[c][value], which holds exactly what
  * the reference's arithmetic gives for each of the 256 values. pixels_to_patches_f32 writes [H/P *
  * W/P, 3 * P * P], each row a patch in (channel, y, x) order, as PyTorch flattens a Conv2d weight;
- * the rest at the right and bottom is dropped. pixels_to_nhwc_f32 writes [H, W, 3]. */
+ * the rest at the right and bottom is dropped. pixels_to_nhwc_f32 writes [H, W, 3].
+ *
+ * pixels_to_patches_s16 and ..._u8 write patches in (y, x, channel) order without the table: values
+ * less `zero` in rows of s16_row(3 * P * P), and the values in rows of u8_row(3 * P * P). Numbers
+ * added to a row are 0. */
 typedef struct pixels_args {
     const uint8_t *pixels; /* [H, W, 3] */
     size_t height, width;

@@ -1,5 +1,5 @@
 /* kernels/tier_neon.c: the kernels for 64-bit ARM. */
-#include "kernels/vec/neon.h"
+#include "kernels/vec/dot_neon.h"
 
 #define TIER_NAME neon
 #include "kernels/body/table.h"

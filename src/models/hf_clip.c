@@ -42,6 +42,7 @@ static ken_status load_vision(loader *l, const section *s, ken_error *err) {
     static const double mean[3] = {0.48145466, 0.4578275, 0.40821073};
     static const double std[3] = {0.26862954, 0.26130258, 0.27577711};
     TRY(hf_preprocess_read(l, true, mean, std, config.image_size, &l->model->preprocess, err));
+    preprocess_range(&l->model->preprocess, config.gain, config.offset);
     const vit *v;
     TRY(vit_read(&l->reader, &config, &vision_names, &v, err));
     return load_set_vit(l, v, err);

@@ -27,9 +27,10 @@ static const text_names text_model_names = {
     .projection_bias = true,
 };
 
-static ken_status load_vision(loader *l, const vit_config *config, ken_error *err) {
+static ken_status load_vision(loader *l, vit_config *config, ken_error *err) {
     static const double half[3] = {0.5, 0.5, 0.5};
     TRY(hf_preprocess_read(l, false, half, half, config->image_size, &l->model->preprocess, err));
+    preprocess_range(&l->model->preprocess, config->gain, config->offset);
     const vit *v;
     TRY(vit_read(&l->reader, config, &vision_names, &v, err));
     return load_set_vit(l, v, err);

@@ -20,6 +20,15 @@ typedef struct weights_digest {
     atomic_bool cancel; /* nobody will need it any more */
 } weights_digest;
 
+/* What is known of the precision beside f32. */
+typedef struct precision_facts {
+    pthread_mutex_t mutex;
+    struct {
+        bool known;
+        double cosine_min, cosine_mean;
+    } towers[TOWER_KINDS];
+} precision_facts;
+
 struct ken_model {
     arena memory;
     weights *weights;
@@ -36,6 +45,8 @@ struct ken_model {
     float logit_scale, logit_bias;
     bool sigmoid;
     uint64_t n_parameters;
+    layer_list layers[TOWER_KINDS];
+    precision_facts *facts; /* likewise apart */
     weight_cache *cache;    /* NULL: none */
     weights_digest *digest; /* apart, because the model is const to its users */
 };
@@ -49,7 +60,16 @@ typedef struct loader {
     char config_hash[HASH_XXH128_HEX];
     section preprocess_cfg; /* OpenCLIP: preprocess_cfg of open_clip_config.json */
     bool want_vision, want_text;
+    bool bare; /* no tokenizer */
+    ken_notice_fn *notice;
+    void *notice_context;
 } loader;
+
+/* One tower of the same directory on the same CPU tier, without a cache: to compare with. A text
+ * tower comes without its tokenizer where `bare`. */
+KEN_MUST_CHECK ken_status model_load_tower(const ken_model *model, tower_kind tower,
+                                           ken_precision precision, bool bare, ken_model **out,
+                                           ken_error *err);
 
 typedef ken_status architecture_load(loader *l, ken_error *err);
 architecture_load hf_clip_load, hf_siglip_load, open_clip_load;

@@ -2,6 +2,7 @@
  */
 #include "base/file.h"
 #include "models/load.h"
+#include "models/precision_plan.h"
 
 #include <limits.h>
 #include <math.h>
@@ -25,6 +26,8 @@ const char *ken_precision_name(ken_precision precision) {
         return "s16";
     case KEN_PRECISION_INT8:
         return "int8";
+    case KEN_PRECISION_AUTO:
+        return "auto";
     }
     return "unknown";
 }
@@ -73,6 +76,8 @@ ken_status load_set_resnet(loader *l, const resnet *net, size_t image_size, ken_
 }
 
 ken_status load_tokenizer(loader *l, const tokenizer_options *options, ken_error *err) {
+    if (l->bare)
+        return KEN_OK;
     const text_config *config = &l->model->text->config;
     tokenizer_options sized = *options;
     sized.context_length = (int)config->context_length;
@@ -206,15 +211,20 @@ static const char *make_id(arena *memory, const char *dir) {
 
 static ken_status start(ken_model *model, const char *dir, ken_error *err) {
     model->digest = arena_alloc(&model->memory, sizeof *model->digest);
+    model->facts = arena_alloc(&model->memory, sizeof *model->facts);
     model->dir = arena_strdup(&model->memory, dir);
     model->id = make_id(&model->memory, dir);
     if (model->digest)
         pthread_mutex_init(&model->digest->mutex, NULL);
-    return model->digest && model->dir && model->id ? KEN_OK : error_no_memory(err, strlen(dir));
+    if (model->facts)
+        pthread_mutex_init(&model->facts->mutex, NULL);
+    return model->digest && model->facts && model->dir && model->id
+               ? KEN_OK
+               : error_no_memory(err, strlen(dir));
 }
 
 static ken_status load_into(ken_model *model, const char *dir, const ken_model_options *options,
-                            ken_error *err) {
+                            bool bare, ken_error *err) {
     TRY(start(model, dir, err));
     if (!file_is_directory(dir))
         return file_exists(dir)
@@ -225,14 +235,20 @@ static ken_status load_into(ken_model *model, const char *dir, const ken_model_o
     loader l = {.model = model,
                 .reader = {.kernels = model->kernels,
                            .precision = model->precision,
+                           .make_plan = precision_plan_for,
+                           .plan_context = &l,
                            .memory = &model->memory},
                 .want_vision = !options->text_only,
-                .want_text = !options->vision_only};
+                .want_text = !options->vision_only,
+                .bare = bare,
+                .notice = options->notice,
+                .notice_context = options->notice_context};
     model->cache = weight_cache_new(model, options);
     json_t *doc = NULL;
     ken_status status = is_open_clip(&model->memory, dir) ? load_open_clip(&l, &doc, err)
                                                           : load_hugging_face(&l, &doc, err);
     model->n_parameters = l.reader.n_parameters;
+    memcpy(model->layers, l.reader.towers, sizeof model->layers);
     reader_end(&l.reader);
     json_decref(doc);
     if (status == KEN_OK)
@@ -249,11 +265,11 @@ static ken_status check_options(const ken_model_options *options, const kernels 
     if (options->vision_only && options->text_only)
         return error_set(err, KEN_BAD_ARGUMENT, "vision_only and text_only exclude each other");
     ken_precision precision = chosen_precision(options);
-    if (precision < KEN_PRECISION_F32 || precision > KEN_PRECISION_INT8)
+    if (precision < KEN_PRECISION_F32 || precision > KEN_PRECISION_AUTO)
         return error_hint(err,
                           error_set(err, KEN_UNSUPPORTED, "precision '%s' cannot be computed",
                                     ken_precision_name(precision)),
-                          "choose f32, s16 or int8");
+                          "choose f32, s16, int8 or auto");
     const char *reason = NULL;
     *k = options->cpu_tier ? kernels_find(options->cpu_tier, &reason) : kernels_best();
     if (!*k)
@@ -262,11 +278,9 @@ static ken_status check_options(const ken_model_options *options, const kernels 
     return KEN_OK;
 }
 
-ken_status ken_model_load(const char *dir, const ken_model_options *options, ken_model **out,
-                          ken_error *err) {
-    static const ken_model_options defaults = {0};
+static ken_status load_model(const char *dir, const ken_model_options *options, bool bare,
+                             ken_model **out, ken_error *err) {
     *out = NULL;
-    options = options ? options : &defaults;
     const kernels *k = NULL;
     TRY(check_options(options, &k, err));
     ken_model *model = mem_zalloc(1, sizeof *model);
@@ -274,13 +288,28 @@ ken_status ken_model_load(const char *dir, const ken_model_options *options, ken
         return error_no_memory(err, sizeof *model);
     model->kernels = k;
     model->precision = chosen_precision(options);
-    ken_status status = load_into(model, dir, options, err);
+    ken_status status = load_into(model, dir, options, bare, err);
     if (status != KEN_OK) {
         ken_model_free(model);
         return status;
     }
     *out = model;
     return KEN_OK;
+}
+
+ken_status ken_model_load(const char *dir, const ken_model_options *options, ken_model **out,
+                          ken_error *err) {
+    static const ken_model_options defaults = {0};
+    return load_model(dir, options ? options : &defaults, false, out, err);
+}
+
+ken_status model_load_tower(const ken_model *model, tower_kind tower, ken_precision precision,
+                            bool bare, ken_model **out, ken_error *err) {
+    const ken_model_options options = {.cpu_tier = model->kernels->tier,
+                                       .precision = precision,
+                                       .vision_only = tower == TOWER_VISION,
+                                       .text_only = tower == TOWER_TEXT};
+    return load_model(model->dir, &options, bare, out, err);
 }
 
 void ken_model_free(ken_model *model) {
@@ -291,6 +320,8 @@ void ken_model_free(ken_model *model) {
     weights_close(model->weights);
     if (model->digest)
         pthread_mutex_destroy(&model->digest->mutex);
+    if (model->facts)
+        pthread_mutex_destroy(&model->facts->mutex);
     arena_free(&model->memory);
     mem_free(model);
 }

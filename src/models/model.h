@@ -2,6 +2,7 @@
 #ifndef KEN_MODELS_MODEL_H
 #define KEN_MODELS_MODEL_H
 
+#include "base/buf.h"
 #include "base/pool.h"
 #include "image/preprocess.h"
 #include "kernels/kernels.h"
@@ -30,6 +31,17 @@ void session_set_trace(ken_session *session, trace_fn *fn, void *context);
  * ken_session_encode_pixels for floats made by preprocess_table. */
 KEN_MUST_CHECK ken_status session_encode_floats(ken_session *session, const float *nchw,
                                                 int n_images, float *out, ken_error *err);
+
+/* How near the model's embeddings of a few built-in pictures (else texts) are to those in f32; 1
+ * in f32. Loads the tower in f32 when nobody has found out before; thread safe. */
+KEN_MUST_CHECK ken_status model_cosines(const ken_model *model, bool images, double *min,
+                                        double *mean, ken_error *err);
+/* Of the linear layers of a tower: how many, and how many of them are computed in int8. */
+size_t model_layer_count(const ken_model *model, bool images, size_t *n_int8);
+/* KEN_PRECISION_AUTO: the names of the tower's layers that stayed in s16, commas between; else "".
+ */
+KEN_MUST_CHECK ken_status model_put_s16_layers(const ken_model *model, bool images, buf *out,
+                                               ken_error *err);
 
 /* What an earlier start found out about these weights on this CPU tier in this precision, such as
  * the cosine to f32: a short text by the name of the question, kept in the model's cache. False

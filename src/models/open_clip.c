@@ -150,6 +150,7 @@ static ken_status read_vit(loader *l, const section *s, const size_t image_size[
     config.ln_pre = !no_ln_pre;
     TRY(read_vit_pool(s, &config, err));
     TRY(read_block(l, s, &config.transformer, err));
+    preprocess_range(&l->model->preprocess, config.gain, config.offset);
     return vit_read(&l->reader, &config, &vit_tensor_names, out, err);
 }
 

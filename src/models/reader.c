@@ -24,9 +24,16 @@ void reader_end(reader *r) {
     r->scratch_floats = 0;
 }
 
-void reader_begin_tower(reader *r, const char *tower) {
+const char *tower_name(tower_kind tower) {
+    return tower == TOWER_VISION ? "vision" : "text";
+}
+
+ken_status reader_begin_tower(reader *r, tower_kind tower, ken_error *err) {
+    r->list = &r->towers[tower];
     if (r->blobs)
-        r->blobs->begin(r->blobs->context, tower);
+        r->blobs->begin(r->blobs->context, tower_name(tower));
+    return r->precision == KEN_PRECISION_AUTO ? r->make_plan(r->plan_context, tower, &r->plan, err)
+                                              : KEN_OK;
 }
 
 bool reader_has(const reader *r, const char *name) {
@@ -150,8 +157,42 @@ ken_status reader_layer_norm(reader *r, const char *prefix, size_t width, float 
 
 /* ---- layers ---- */
 
-static linear_shape shape_of(const reader *r, const layer *l) {
-    return (linear_shape){r->precision, l->n_out, l->n_in, l->bias};
+/* The layer's place in the tower's list; SIZE_MAX without memory for it. A layer that was looked
+ * for in the store and is packed now has its place already, before the last one or two. */
+static size_t enlist(reader *r, const char *name, linear *out) {
+    layer_list *list = r->list;
+    for (size_t back = 1; back <= 2 && back <= list->n; back++)
+        if (list->layers[list->n - back] == out)
+            return list->n - back;
+    if (list->n == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 64;
+        linear **layers = arena_array(r->memory, capacity, sizeof *layers);
+        const char **names = arena_array(r->memory, capacity, sizeof *names);
+        if (!layers || !names)
+            return SIZE_MAX;
+        for (size_t i = 0; i < list->n; i++) {
+            layers[i] = list->layers[i];
+            names[i] = list->names[i];
+        }
+        *list = (layer_list){layers, names, list->n, capacity};
+    }
+    const char *copy = arena_strdup(r->memory, name);
+    if (!copy)
+        return SIZE_MAX;
+    list->layers[list->n] = out;
+    list->names[list->n] = copy;
+    return list->n++;
+}
+
+static ken_precision precision_of(const reader *r, const layer *l, size_t index) {
+    if (r->precision == KEN_PRECISION_AUTO)
+        return index < strlen(r->plan) && r->plan[index] == LAYER_S16 ? KEN_PRECISION_S16
+                                                                      : KEN_PRECISION_INT8;
+    return r->precision == KEN_PRECISION_INT8 && l->small ? KEN_PRECISION_S16 : r->precision;
+}
+
+static linear_shape shape_of(const reader *r, const layer *l, size_t index) {
+    return (linear_shape){precision_of(r, l, index), l->n_out, l->n_in, l->bias};
 }
 
 const float *reader_take_vector(reader *r, const char *name, size_t n) {
@@ -163,7 +204,10 @@ void reader_made_vector(reader *r, const char *name, const float *values, size_t
 }
 
 bool reader_take(reader *r, const layer *l, linear *out) {
-    linear_shape shape = shape_of(r, l);
+    size_t index = enlist(r, l->name, out);
+    if (index == SIZE_MAX)
+        return false; /* packing finds out again, and says it */
+    linear_shape shape = shape_of(r, l, index);
     const void *blob = take(r, l->name, linear_blob_bytes(r->kernels, &shape));
     if (blob)
         linear_bind(out, r->kernels, &shape, blob);
@@ -172,7 +216,10 @@ bool reader_take(reader *r, const layer *l, linear *out) {
 
 ken_status reader_pack(reader *r, const layer *l, const float *w, const float *bias, linear *out,
                        ken_error *err) {
-    linear_shape shape = shape_of(r, l);
+    size_t index = enlist(r, l->name, out);
+    if (index == SIZE_MAX)
+        return error_no_memory(err, sizeof *out);
+    linear_shape shape = shape_of(r, l, index);
     size_t bytes = linear_blob_bytes(r->kernels, &shape);
     void *blob = bytes < SIZE_MAX ? arena_alloc_raw(r->memory, bytes) : NULL;
     if (!blob)
@@ -220,20 +267,27 @@ static ken_status read_layer(reader *r, const layer *l, int rank, const int64_t 
 
 ken_status reader_linear(reader *r, const char *prefix, size_t n_out, size_t n_in, bool bias,
                          linear *out, ken_error *err) {
-    return read_layer(r, &(layer){prefix, n_out, n_in, bias}, 2,
+    return read_layer(r, &(layer){prefix, n_out, n_in, bias, .small = false}, 2,
+                      (int64_t[]){(int64_t)n_out, (int64_t)n_in}, out, err);
+}
+
+ken_status reader_last_linear(reader *r, const char *prefix, size_t n_out, size_t n_in, bool bias,
+                              linear *out, ken_error *err) {
+    return read_layer(r, &(layer){prefix, n_out, n_in, bias, .small = true}, 2,
                       (int64_t[]){(int64_t)n_out, (int64_t)n_in}, out, err);
 }
 
 ken_status reader_patch_conv(reader *r, const char *prefix, size_t n_out, size_t channels,
                              size_t size, bool bias, linear *out, ken_error *err) {
     int64_t shape[] = {(int64_t)n_out, (int64_t)channels, (int64_t)size, (int64_t)size};
-    return read_layer(r, &(layer){prefix, n_out, channels * size * size, bias}, 4, shape, out, err);
+    return read_layer(r, &(layer){prefix, n_out, channels * size * size, bias, .small = false}, 4,
+                      shape, out, err);
 }
 
 ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_out, linear *out,
                              ken_error *err) {
     int64_t shape[] = {(int64_t)n_in, (int64_t)n_out};
-    layer projection = {name, n_out, n_in, .bias = false};
+    layer projection = {name, n_out, n_in, .small = true};
     if (reader_take(r, &projection, out))
         return reader_floats_into(r, name, 2, shape, NULL, err);
     const tensor *t;

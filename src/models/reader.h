@@ -23,10 +23,31 @@ typedef struct blob_store {
     void *context;
 } blob_store;
 
+typedef enum tower_kind { TOWER_VISION, TOWER_TEXT, TOWER_KINDS } tower_kind;
+/* "vision", "text" */
+const char *tower_name(tower_kind tower);
+
+/* The linear layers of a tower, in the order in which they are read. */
+typedef struct layer_list {
+    linear **layers;
+    const char **names; /* as in r->blobs */
+    size_t n, capacity;
+} layer_list;
+
+/* KEN_PRECISION_AUTO: which layers of a tower are computed in s16: a character for each in order,
+ * LAYER_S16 or LAYER_INT8; those past its end, LAYER_INT8. */
+enum { LAYER_S16 = 's', LAYER_INT8 = 'i' };
+typedef ken_status plan_fn(void *context, tower_kind tower, const char **plan, ken_error *err);
+
 typedef struct reader {
     const weights *weights;
     const kernels *kernels;
     ken_precision precision; /* of the linear layers */
+    plan_fn *make_plan;      /* KEN_PRECISION_AUTO */
+    void *plan_context;
+    const char *plan; /* of the tower that is being read */
+    layer_list *list; /* of this tower: one of `towers` */
+    layer_list towers[TOWER_KINDS];
     const blob_store *blobs; /* NULL: every layer is packed here */
     arena *memory;
     uint64_t n_parameters; /* elements of the parameters read so far */
@@ -47,8 +68,8 @@ tensor_name tensor_name_index(const char *prefix, size_t index);
 /* Frees the scratch; the layers stay. */
 void reader_end(reader *r);
 bool reader_has(const reader *r, const char *name);
-/* What is read from here on belongs to the tower "vision" or "text". */
-void reader_begin_tower(reader *r, const char *tower);
+/* What is read from here on belongs to this tower. */
+KEN_MUST_CHECK ken_status reader_begin_tower(reader *r, tower_kind tower, ken_error *err);
 
 /* The tensor itself, checked but not copied: for tables too big to convert. */
 KEN_MUST_CHECK ken_status reader_tensor(reader *r, const char *name, int rank, const int64_t *shape,
@@ -66,11 +87,12 @@ KEN_MUST_CHECK ken_status reader_scratch(reader *r, size_t n, float **out, ken_e
 
 /* ---- layers ---- */
 
-/* A linear layer; `name` stands for it in r->blobs. */
+/* A linear layer; `name` stands for it in r->blobs. In int8 a `small` one stays in s16: it costs
+ * next to nothing, and stands where its error would go undamped into the embedding. */
 typedef struct layer {
     const char *name;
     size_t n_out, n_in;
-    bool bias;
+    bool bias, small;
 } layer;
 /* The layer out of r->blobs; false when it has to be packed. */
 bool reader_take(reader *r, const layer *shape, linear *out);
@@ -86,7 +108,11 @@ KEN_MUST_CHECK ken_status reader_layer_norm(reader *r, const char *prefix, size_
 /* "PREFIX.weight" [n_out, n_in] and, with `bias`, "PREFIX.bias" [n_out]. */
 KEN_MUST_CHECK ken_status reader_linear(reader *r, const char *prefix, size_t n_out, size_t n_in,
                                         bool bias, linear *out, ken_error *err);
-/* `name` [n_in, n_out], used as x @ name: packed transposed, without bias. */
+/* The same for a tower's last layer. */
+KEN_MUST_CHECK ken_status reader_last_linear(reader *r, const char *prefix, size_t n_out,
+                                             size_t n_in, bool bias, linear *out, ken_error *err);
+/* Likewise a tower's last: `name` [n_in, n_out], used as x @ name: packed transposed, without bias.
+ */
 KEN_MUST_CHECK ken_status reader_projection(reader *r, const char *name, size_t n_in, size_t n_out,
                                             linear *out, ken_error *err);
 /* "PREFIX.weight" [n_out, channels, size, size] as a linear layer over patches in (channel, y, x)

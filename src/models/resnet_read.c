@@ -54,7 +54,8 @@ static ken_status read_conv(reader *r, const char *prefix, const char *conv_name
                             const char *bn_name, size_t n_out, conv2d *conv, ken_error *err) {
     size_t k = conv->kernel * conv->kernel * conv->channels;
     tensor_name name = tensor_name_join(prefix, conv_name), bn = tensor_name_join(prefix, bn_name);
-    layer l = {name.text, n_out, k, .bias = true};
+    /* The first layer, known by its three channels, sees what the picture is: see docs. */
+    layer l = {name.text, n_out, k, .bias = true, .small = conv->channels == 3};
     if (reader_take(r, &l, &conv->weight))
         return read_conv_floats(r, conv, &l, bn.text, NULL, NULL, err);
     float *scratch = NULL;
@@ -152,8 +153,8 @@ static ken_status read_attnpool(reader *r, const char *prefix, const resnet_conf
     TRY(reader_floats_into(r, tensor_name_join(prefix, "positional_embedding").text, 2,
                            (int64_t[]){(int64_t)tokens, (int64_t)d}, positions, err));
     TRY(read_attnpool_qkv(r, prefix, config, out, err));
-    return reader_linear(r, tensor_name_join(prefix, "c_proj").text, config->embedding_width, d,
-                         true, &out->c_proj, err);
+    return reader_last_linear(r, tensor_name_join(prefix, "c_proj").text, config->embedding_width,
+                              d, true, &out->c_proj, err);
 }
 
 ken_status resnet_read(reader *r, const resnet_config *config, const char *prefix,
@@ -161,7 +162,7 @@ ken_status resnet_read(reader *r, const resnet_config *config, const char *prefi
     resnet *net = arena_alloc(r->memory, sizeof *net);
     if (!net)
         return error_no_memory(err, sizeof *net);
-    reader_begin_tower(r, "vision");
+    TRY(reader_begin_tower(r, TOWER_VISION, err));
     net->config = *config;
     size_t width = config->width;
     net->conv1 = conv_shape(3, 3, 2);

@@ -30,8 +30,9 @@ struct ken_session {
     char *memory;
     float *scratch;
     char *region;
-    uint8_t *pixels; /* of encode_file */
-    int32_t *ids;    /* of encode_text */
+    preprocess recipe; /* of encode_file, as is its room for pixels */
+    uint8_t *pixels;
+    int32_t *ids; /* of encode_text */
     tracer trace;
 };
 
@@ -103,6 +104,8 @@ ken_status ken_session_new(const ken_model *model, const ken_session_options *op
     s->pool = options->pool;
     s->n_threads = ken_pool_threads(options->pool);
     s->max_batch = options->max_batch ? options->max_batch : default_max_batch;
+    s->recipe = model->preprocess;
+    s->recipe.fast = options->fast_resize;
     size_t total_bytes = lay_out(s).total_bytes;
     s->memory = mem_alloc(total_bytes);
     if (!s->memory) {
@@ -254,7 +257,7 @@ ken_status ken_session_encode_file(ken_session *session, const char *path, float
     buf_init(&bytes, max_file_bytes);
     ken_status status = file_read(path, &bytes, err);
     if (status == KEN_OK) {
-        status = preprocess_bytes(&model->preprocess, model->kernels, (const uint8_t *)bytes.data,
+        status = preprocess_bytes(&session->recipe, model->kernels, (const uint8_t *)bytes.data,
                                   bytes.size, &(image_limits){0}, session->pixels, NULL, NULL, err);
         if (status != KEN_OK)
             status = error_prefix(err, status, "'%s'", path);

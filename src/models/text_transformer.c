@@ -10,7 +10,7 @@ ken_status text_read(reader *r, const text_config *config, const text_names *nam
     text_transformer *t = arena_alloc(r->memory, sizeof *t);
     if (!t)
         return error_no_memory(err, sizeof *t);
-    reader_begin_tower(r, "text");
+    TRY(reader_begin_tower(r, TOWER_TEXT, err));
     t->config = *config;
     size_t d = config->transformer.width;
     TRY(reader_tensor(r, names->token_embedding, 2,
@@ -30,8 +30,8 @@ ken_status text_read(reader *r, const text_config *config, const text_names *nam
     if (!names->text_projection)
         return KEN_OK;
     if (names->projection_is_linear)
-        return reader_linear(r, names->text_projection, config->embedding_width, d,
-                             names->projection_bias, &t->text_projection, err);
+        return reader_last_linear(r, names->text_projection, config->embedding_width, d,
+                                  names->projection_bias, &t->text_projection, err);
     return reader_projection(r, names->text_projection, d, config->embedding_width,
                              &t->text_projection, err);
 }

@@ -1,7 +1,6 @@
 /* models/vit.c: patches -> tokens -> blocks -> one vector.
  *
- * The patch convolution is a GEMM over flattened patches. Class embedding and its position are
- * added once, at load. */
+ * Class embedding and its position are added once, at load. */
 #include "models/vit.h"
 
 #include <string.h>
@@ -32,20 +31,27 @@ static ken_status read_head(reader *r, const vit_names *names, vit *v, ken_error
     return pooling_head_read(r, &config, names->head, &v->head, err);
 }
 
+static ken_status read_patches(reader *r, const vit_config *config, const char *prefix,
+                               patch_conv *out, ken_error *err) {
+    patch_conv_config patches = {.image_size = {config->image_size[0], config->image_size[1]},
+                                 .patch_size = config->patch_size,
+                                 .width = config->transformer.width,
+                                 .bias = config->patch_bias};
+    memcpy(patches.gain, config->gain, sizeof patches.gain);
+    memcpy(patches.offset, config->offset, sizeof patches.offset);
+    return patch_conv_read(r, prefix, &patches, out, err);
+}
+
 ken_status vit_read(reader *r, const vit_config *config, const vit_names *names, const vit **out,
                     ken_error *err) {
     vit *v = arena_alloc(r->memory, sizeof *v);
     if (!v)
         return error_no_memory(err, sizeof *v);
-    reader_begin_tower(r, "vision");
+    TRY(reader_begin_tower(r, TOWER_VISION, err));
     v->config = *config;
-    v->grid[0] = config->image_size[0] / config->patch_size;
-    v->grid[1] = config->image_size[1] / config->patch_size;
-    v->n_patches = v->grid[0] * v->grid[1];
-    v->n_tokens = v->n_patches + config->class_token;
     const transformer_config *t = &config->transformer;
-    TRY(reader_patch_conv(r, names->conv1, t->width, 3, config->patch_size, config->patch_bias,
-                          &v->conv1, err));
+    TRY(read_patches(r, config, names->conv1, &v->conv1, err));
+    v->n_tokens = v->conv1.n_patches + config->class_token;
     TRY(read_tokens(r, names, v, err));
     if (config->ln_pre)
         TRY(reader_layer_norm(r, names->ln_pre, t->width, t->eps, &v->ln_pre, err));
@@ -54,7 +60,8 @@ ken_status vit_read(reader *r, const vit_config *config, const vit_names *names,
     if (config->pool == VIT_POOL_HEAD)
         TRY(read_head(r, names, v, err));
     if (names->proj && names->proj_is_linear)
-        TRY(reader_linear(r, names->proj, config->embedding_width, t->width, false, &v->proj, err));
+        TRY(reader_last_linear(r, names->proj, config->embedding_width, t->width, false, &v->proj,
+                               err));
     else if (names->proj)
         TRY(reader_projection(r, names->proj, t->width, config->embedding_width, &v->proj, err));
     *out = v;
@@ -73,10 +80,14 @@ static size_t max(size_t a, size_t b) {
 
 static void take(const vit *v, size_t batch, workspace *w, vit_buffers *out) {
     transformer_take(&v->config.transformer, batch * v->n_tokens, batch, w, &out->blocks);
-    out->patches = workspace_floats(w, batch * v->n_patches * v->conv1.k);
+    /* Patches are gone before the blocks need their wide rows. */
+    const transformer_config *t = &v->config.transformer;
+    bool fit = v->conv1.conv.k <= max(3 * t->width, t->mlp_width);
+    out->patches =
+        fit ? out->blocks.wide : workspace_floats(w, batch * v->conv1.n_patches * v->conv1.conv.k);
     const pooling_head *h = &v->head;
-    const linear *const others[] = {&v->conv1,   &h->attention_kv, &h->attention_out_proj,
-                                    &h->mlp_fc1, &h->mlp_fc2,      &v->proj};
+    const linear *const others[] = {&v->conv1.conv, &h->attention_kv, &h->attention_out_proj,
+                                    &h->mlp_fc1,    &h->mlp_fc2,      &v->proj};
     size_t rows = batch * v->n_tokens;
     size_t bytes = max(transformer_quantized_bytes(&v->transformer, rows),
                        linear_quantized_bytes_most(others, sizeof others / sizeof *others, rows));
@@ -94,58 +105,16 @@ size_t vit_scratch_floats(const vit *v) {
     return transformer_scratch(&v->config.transformer, v->n_tokens);
 }
 
-/* One picture [3, H, W] to patches, as pixels_to_patches_f32 does it for pixels. */
-static void floats_to_patches(const vit *v, const float *nchw, float *patches) {
-    size_t p = v->config.patch_size, height = v->config.image_size[0],
-           width = v->config.image_size[1];
-    for (size_t gy = 0; gy < v->grid[0]; gy++)
-        for (size_t gx = 0; gx < v->grid[1]; gx++)
-            for (size_t c = 0; c < 3; c++)
-                for (size_t y = 0; y < p; y++, patches += p)
-                    memcpy(patches, nchw + (c * height + gy * p + y) * width + gx * p,
-                           p * sizeof *patches);
-}
-
-typedef struct patch_job {
-    const exec *exec;
-    const vit *vit;
-    const pictures *in;
-    float *patches;
-} patch_job;
-
-static void make_patches(void *context, size_t picture, int thread) {
-    (void)thread;
-    const patch_job *job = context;
-    const vit *v = job->vit;
-    size_t height = v->config.image_size[0], width = v->config.image_size[1];
-    float *patches = job->patches + picture * v->n_patches * v->conv1.k;
-    if (job->in->nchw) {
-        floats_to_patches(v, job->in->nchw + picture * 3 * height * width, patches);
-        return;
-    }
-    pixels_args args = {.pixels = job->in->pixels + picture * height * width * 3,
-                        .height = height,
-                        .width = width,
-                        .table = job->in->table};
-    job->exec->kernels->pixels_to_patches_f32(&args, v->config.patch_size, patches);
-}
-
 /* x = [class, patches] + positions, for every picture. */
 static void embed(const exec *e, const vit *v, const vit_buffers *b, const pictures *in,
                   size_t batch) {
     size_t d = v->config.transformer.width, first = v->config.class_token;
-    patch_job job = {e, v, in, b->patches};
-    pool_run(e->pool, make_patches, &job, batch);
-    linear_run(e, &v->conv1,
-               &(linear_args){.x = b->patches,
-                              .ldx = v->conv1.k,
-                              .y = b->blocks.h,
-                              .ldy = d,
-                              .rows = batch * v->n_patches});
+    size_t n_patches = v->conv1.n_patches;
+    patch_conv_run(e, &v->conv1, in, batch, b->patches, b->blocks.h);
     for (size_t i = 0; i < batch; i++) {
         float *x = b->blocks.x + i * v->n_tokens * d;
         memcpy(x, v->positional_embedding, v->n_tokens * d * sizeof *x);
-        e->kernels->add_f32(x + first * d, b->blocks.h + i * v->n_patches * d, v->n_patches * d);
+        e->kernels->add_f32(x + first * d, b->blocks.h + i * n_patches * d, n_patches * d);
         b->blocks.begin[i] = i * v->n_tokens;
         b->blocks.pooled_row[i] = i * v->n_tokens;
     }
@@ -155,14 +124,15 @@ static void embed(const exec *e, const vit *v, const vit_buffers *b, const pictu
 /* Mean of the patch tokens of each picture of x [B * T, D]. */
 static void mean_tokens(const exec *e, const vit *v, const float *x, size_t batch, float *out) {
     size_t d = v->config.transformer.width, first = v->config.class_token;
+    size_t n_patches = v->conv1.n_patches;
     for (size_t i = 0; i < batch; i++) {
         const float *tokens = x + (i * v->n_tokens + first) * d;
         float *mean = out + i * d;
         memset(mean, 0, d * sizeof *mean);
-        for (size_t token = 0; token < v->n_patches; token++)
+        for (size_t token = 0; token < n_patches; token++)
             e->kernels->add_f32(mean, tokens + token * d, d);
         for (size_t column = 0; column < d; column++)
-            mean[column] /= (float)v->n_patches;
+            mean[column] /= (float)n_patches;
     }
 }
 

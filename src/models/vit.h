@@ -2,9 +2,9 @@
 #ifndef KEN_MODELS_VIT_H
 #define KEN_MODELS_VIT_H
 
+#include "models/patch_conv.h"
 #include "models/pooling_head.h"
 #include "models/transformer.h"
-#include "models/vision.h"
 
 typedef enum vit_pool {
     VIT_POOL_CLASS_TOKEN,
@@ -21,7 +21,8 @@ typedef struct vit_config {
     bool class_token;
     bool patch_bias;
     bool ln_pre;
-    bool ln_after_pool; /* VIT_POOL_MEAN: normalise the mean, not the tokens */
+    bool ln_after_pool;        /* VIT_POOL_MEAN: normalise the mean, not the tokens */
+    double gain[3], offset[3]; /* of pixels: preprocess_range */
 } vit_config;
 
 /* The checkpoint's paths. */
@@ -40,10 +41,8 @@ typedef struct vit_names {
 
 struct vit {
     vit_config config;
-    size_t grid[2];                    /* patches down and across */
-    size_t n_patches;                  /* G */
-    size_t n_tokens;                   /* T = G, or G + 1 with a class token */
-    linear conv1;                      /* [D, 3 * P * P] */
+    size_t n_tokens; /* T = G, or G + 1 with a class token */
+    patch_conv conv1;
     const float *positional_embedding; /* [T, D]; row 0 has the class embedding added */
     layer_norm ln_pre;
     transformer transformer;

@@ -90,7 +90,7 @@ void linear_run(const exec *e, const linear *l, const linear_args *args) {
     size_t threads = (size_t)ken_pool_threads(e->pool);
     gemm_job job = {e, l, args, {.x = args->x, .ldx = args->ldx}, .panels_per_item = panels};
     bool split = threads > 1 && args->rows * l->n * l->k >= min_split_macs;
-    if (linear_rows_place(l, args->rows, e->quantized, &job.in))
+    if (linear_rows_place(l, args->rows, e->quantized, &job.in) && args->x)
         quantize(&job, split);
     if (!split) {
         run_part(&job, 0, args->rows, 0, panels);

@@ -47,7 +47,7 @@ size_t linear_quantized_bytes(const linear *l, size_t rows);
 size_t linear_quantized_bytes_most(const linear *const *layers, size_t n, size_t rows);
 
 typedef struct linear_args {
-    const float *x; /* [rows, K] */
+    const float *x; /* [rows, K]; NULL: exec.quantized holds the rows in integers already */
     size_t ldx;
     float *y; /* [rows, N] */
     size_t ldy;

@@ -1,5 +1,6 @@
 /* tensor/linear_rows.h: the inside of a linear layer: rows in the form that its precision takes,
- * and the product of some of them with some of its columns. For linear.c and conv.c. */
+ * and the product of some of them with some of its columns. For linear.c, conv.c, and layers whose
+ * rows are integers from the start. */
 #ifndef KEN_TENSOR_LINEAR_ROWS_H
 #define KEN_TENSOR_LINEAR_ROWS_H
 

@@ -153,6 +153,24 @@ def test_preprocess_writes_what_the_encoder_gets(run, tmp_path, photos):
     assert numpy.array_equal(planes, expected.transpose(2, 0, 1))
 
 
+def test_preprocess_fast(run, tmp_path):
+    """Large JPEG files: about the same pixels, and the recipe says so. Others: the same."""
+    waves = numpy.add.outer(numpy.arange(900) ** 1.5, numpy.arange(1200)) % 256
+    Image.fromarray(waves.astype(numpy.uint8)).convert("RGB").save(tmp_path / "large.jpg", quality=90)
+    Image.fromarray(waves[:60, :80].astype(numpy.uint8)).convert("RGB").save(tmp_path / "small.jpg")
+    seen = {}
+    for name in ("large", "small"):
+        for how in ("exact", "fast"):
+            result = run("preprocess", "--model", "demo", f"{name}.jpg", "--resize", how, "-o", "x.png", "--json")
+            assert result.code == 0, result.err
+            assert json.loads(result.out)["preprocess"].get("resize") == ("fast" if how == "fast" else None)
+            seen[name, how] = numpy.asarray(Image.open(tmp_path / "x.png"), numpy.int32)
+    assert numpy.array_equal(seen["small", "fast"], seen["small", "exact"])
+    difference = numpy.abs(seen["large", "fast"] - seen["large", "exact"])
+    assert 0 < difference.mean() < 4
+    one_line(run("preprocess", "--model", "demo", "small.jpg", "--resize", "lazy", "-o", "x.png"), 2, "lazy")
+
+
 def test_preprocess_errors(run, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"not an image")
     one_line(run("preprocess", "--model", "demo", "bad.jpg", "-o", "x.npy"), 65, "'bad.jpg'",

@@ -202,6 +202,11 @@ static void test_describe(void **state) {
     p.background[1] = 128;
     assert_true(preprocess_describe(&p, &text));
     assert_non_null(strstr(text.data, "\"alpha\":\"composite\",\"background\":[0,128,0],"));
+    assert_null(strstr(text.data, "fast"));
+    buf_clear(&text);
+    p.fast = true;
+    assert_true(preprocess_describe(&p, &text));
+    assert_non_null(strstr(text.data, "\"resize\":\"fast\",\"resize_mode\":"));
     buf_free(&text);
     buf_init(&text, 16);
     assert_false(preprocess_describe(&p, &text));

@@ -233,12 +233,74 @@ static void test_damage(void **state) {
     }
 }
 
+/* The whole picture as libjpeg makes it when it shrinks. */
+static image decode_shrunk(bytes jpeg, unsigned shrink) {
+    struct jpeg_decompress_struct info;
+    struct jpeg_error_mgr errors;
+    info.err = jpeg_std_error(&errors);
+    jpeg_create_decompress(&info);
+    jpeg_mem_src(&info, jpeg.data, jpeg.size);
+    jpeg_read_header(&info, TRUE);
+    info.scale_denom = shrink;
+    jpeg_start_decompress(&info);
+    image img = {.width = (int)info.output_width,
+                 .height = (int)info.output_height,
+                 .channels = 3,
+                 .mode = IMAGE_RGB,
+                 .stride = (size_t)info.output_width * 3};
+    img.pixels = malloc(img.stride * info.output_height);
+    assert_non_null(img.pixels);
+    while (info.output_scanline < info.output_height) {
+        JSAMPROW row = img.pixels + info.output_scanline * img.stride;
+        jpeg_read_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_decompress(&info);
+    jpeg_destroy_decompress(&info);
+    return img;
+}
+
+/* The fast resize is the exact one of what the decoder shrank to not less than twice the result.
+ * (The sizes are such that the shrunk picture has the proportions of the whole one.) */
+static void test_fast(void **state) {
+    (void)state;
+    static const struct {
+        int width, height;
+        unsigned shrink;
+    } cases[] = {{640, 480, 4}, {1024, 512, 8}, {512, 1024, 8}, {120, 128, 1},
+                 {128, 256, 2}, {504, 520, 4},  {1600, 512, 8}};
+    preprocess p = recipe(PREPROCESS_HUGGING_FACE, RESIZE_SHORTEST, 32, 32);
+    p.fast = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int j = 0; j < N_SAMPLINGS - 1; j++) {
+            sample s = {.width = cases[i].width,
+                        .height = cases[i].height,
+                        .h = samplings[j][0],
+                        .v = samplings[j][1],
+                        .progressive = j % 2};
+            bytes jpeg = make_jpeg(&s);
+            image img = decode_shrunk(jpeg, cases[i].shrink);
+            static uint8_t found[32 * 32 * 3], expected[sizeof found];
+            image_facts facts;
+            ken_error err = {0};
+            assert_int_equal(preprocess_bytes(&p, kernels_best(), jpeg.data, jpeg.size, NULL, found,
+                                              &facts, NULL, &err),
+                             KEN_OK);
+            assert_int_equal(preprocess_image(&p, kernels_best(), &img, expected, &err), KEN_OK);
+            assert_memory_equal(found, expected, sizeof found);
+            assert_int_equal(facts.width, s.width);
+            assert_int_equal(facts.height, s.height);
+            free(img.pixels);
+            free(jpeg.data);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_and_samplings),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_orientations),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_fast),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,6 +220,7 @@ def test_resume_with_something_else_is_refused(embed, folder, wanted, strace, ro
     data[-1] ^= 1
     weights.write_bytes(data)
     for options, fact in ((("--model", "other"), "weights_sha256"), (("--background", "black"), "preprocess_sha256"),
+                          (("--resize", "fast"), "preprocess_sha256"),
                           (("--limit", "5"), "inputs"), (("--max-pixels", "5000000"), "limits")):
         result = embed(*JOB, *options)
         assert result.returncode == 73, (options, result.err)

@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 
 def test_columns_and_metadata(embed, folder):
@@ -242,19 +243,24 @@ def embeddings(embed, path):
     return np.array(embed.table(path)["embedding"].to_pylist(), np.float32)
 
 
-def test_s16_is_near_f32_and_says_so(embed, folder):
+@pytest.mark.parametrize("precision, least", [("s16", 0.99999), ("int8", 0.995), ("auto", 0.999)])
+def test_precisions_are_near_f32_and_say_so(embed, folder, precision, least):
     embed.ok("in", "-o", "f32.parquet", "--precision", "f32")
-    embed.ok("in", "-o", "s16.parquet", "--precision", "s16")
-    meta = embed.table("s16.parquet").schema.metadata
-    assert (meta[b"ken.precision"], meta[b"ken.precision_cosine_min"]) == (b"s16", b"0.99999")
-    exact, found = embeddings(embed, "f32.parquet"), embeddings(embed, "s16.parquet")
+    assert embed.table("f32.parquet").schema.metadata[b"ken.precision_cosine_min"] == b"1"
+    embed.ok("in", "-o", "found.parquet", "--precision", precision)
+    meta = embed.table("found.parquet").schema.metadata
+    assert meta[b"ken.precision"] == precision.encode()
+    assert least <= float(meta[b"ken.precision_cosine_min"]) < 1  # measured
+    assert precision == "auto" or meta[b"ken.precision_s16_layers"] == b""
+    exact, found = embeddings(embed, "f32.parquet"), embeddings(embed, "found.parquet")
     assert (exact != found).any()
-    assert ((exact * found).sum(1) >= 0.99999).all()
+    assert ((exact * found).sum(1) >= least).all()
 
 
-def test_s16_has_the_same_bytes_for_any_threads_and_batch(embed, folder):
-    embed.ok("in", "-o", "a.parquet", "--precision", "s16", "--threads", "1", "--batch", "1")
-    embed.ok("in", "-o", "b.parquet", "--precision", "s16", "--threads", "3", "--batch", "5")
+@pytest.mark.parametrize("precision", ["s16", "int8", "auto"])
+def test_the_same_bytes_for_any_threads_and_batch(embed, folder, precision):
+    embed.ok("in", "-o", "a.parquet", "--precision", precision, "--threads", "1", "--batch", "1")
+    embed.ok("in", "-o", "b.parquet", "--precision", precision, "--threads", "3", "--batch", "5")
     assert embed.digest("a.parquet") == embed.digest("b.parquet")
 
 

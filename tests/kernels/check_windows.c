@@ -93,6 +93,47 @@ void check_pixels_to_patches_f32(const kernels *k) {
     }
 }
 
+/* Where number i of a row in (y, x, channel) order comes from. */
+static uint8_t pixel_of(const pixels_args *p, size_t patch, size_t row, size_t i) {
+    size_t columns = p->width / patch;
+    size_t y = row / columns * patch + i / (3 * patch), x = row % columns * patch + i / 3 % patch;
+    return p->pixels[(y * p->width + x) * 3 + i % 3];
+}
+
+void check_pixels_to_patches_s16(const kernels *k) {
+    for (size_t width = 0; width <= 120; width++) {
+        guard_side side = width % 2 ? GUARD_AFTER : GUARD_BEFORE;
+        size_t patch = width % 17 + 1, height = width % 9 + patch, used = 3 * patch * patch;
+        pixels_args p = random_pixels(side, height, width);
+        size_t n = height / patch * (width / patch), stored = s16_row(used);
+        int16_t *rows = guard_new(side, n * stored * sizeof *rows);
+        memset(rows, 0x55, n * stored * sizeof *rows);
+        k->pixels_to_patches_s16(&p, patch, 117, rows);
+        for (size_t i = 0; i < n * stored; i++) {
+            size_t row = i / stored, j = i % stored;
+            assert_int_equal(rows[i], j < used ? pixel_of(&p, patch, row, j) - 117 : 0);
+        }
+        guard_free_all();
+    }
+}
+
+void check_pixels_to_patches_u8(const kernels *k) {
+    for (size_t width = 0; width <= 120; width++) {
+        guard_side side = width % 2 ? GUARD_AFTER : GUARD_BEFORE;
+        size_t patch = width % 17 + 1, height = width % 9 + patch, used = 3 * patch * patch;
+        pixels_args p = random_pixels(side, height, width);
+        size_t n = height / patch * (width / patch), stored = u8_row(used);
+        uint8_t *rows = guard_new(side, n * stored);
+        memset(rows, 0x55, n * stored);
+        k->pixels_to_patches_u8(&p, patch, rows);
+        for (size_t i = 0; i < n * stored; i++) {
+            size_t row = i / stored, j = i % stored;
+            assert_int_equal(rows[i], j < used ? pixel_of(&p, patch, row, j) : 0);
+        }
+        guard_free_all();
+    }
+}
+
 void check_pixels_to_nhwc_f32(const kernels *k) {
     for (size_t width = 0; width <= 200; width++) {
         guard_side side = width % 2 ? GUARD_AFTER : GUARD_BEFORE;

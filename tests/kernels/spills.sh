@@ -8,7 +8,8 @@ library=${1:?usage: spills.sh LIBRARY}
 passed=0 failed=0
 
 # check OBJECT FUNCTION ADDS SUMS: the instruction that ADDS is there SUMS times: rows x vectors of
-# the tile, three times that where a round of the loop takes two steps and one may be left.
+# the tile, three times that where a round of the loop takes two steps and one may be left; twice
+# where one instruction adds both.
 check() {
     found=$(objdump -d --no-show-raw-insn "$library" | awk -v object="$1" -v name="<$2>:" -v adds="$3" '
         / file format / { ours = index($1, object) == 1 }
@@ -30,5 +31,10 @@ check tier_avx512_vnni.c tile_8_3 vfmadd 24
 check tier_avx2.c tile_s16_6_2 vpaddd 36
 check tier_avx512.c tile_s16_8_3 vpaddd 72
 check tier_avx512_vnni.c tile_s16_8_3 vpdpwssd 72
+check tier_avx_vnni.c tile_s16_6_2 vpdpwssd 36
+check tier_avx2.c tile_u8_5_2 vpaddd 20
+check tier_avx512.c tile_u8_8_3 vpaddd 48
+check tier_avx512_vnni.c tile_u8_8_3 vpdpbusd 72
+check tier_avx_vnni.c tile_u8_6_2 vpdpbusd 36
 echo "[  PASSED  ] $passed test(s)."
 [ "$failed" -eq 0 ] || { echo "[  FAILED  ] $failed test(s)"; exit 1; }

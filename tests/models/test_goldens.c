@@ -69,7 +69,7 @@ static void test_every_model_on_every_tier(void **state) {
             print_message("tier %s cannot run here: %s\n", tier, reason);
             continue;
         }
-        for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++)
+        for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_AUTO; p++)
             assert_int_equal(verify_all(tier, p, NULL), 20);
     }
 }
@@ -79,7 +79,7 @@ static void test_every_model_with_threads(void **state) {
     ken_error err;
     ken_pool *pool;
     assert_int_equal(ken_pool_new(3, &pool, &err), KEN_OK);
-    for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++)
+    for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_AUTO; p++)
         assert_int_equal(verify_all(NULL, p, pool), 20);
     ken_pool_free(pool);
 }

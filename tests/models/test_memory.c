@@ -39,7 +39,7 @@ static void test_no_allocation_while_encoding(void **state) {
     ken_pool *pool;
     assert_int_equal(ken_pool_new(2, &pool, NULL), KEN_OK);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++) {
+        for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_AUTO; p++) {
             encode_without_allocating(names[i], p, NULL);
             encode_without_allocating(names[i], p, pool);
         }

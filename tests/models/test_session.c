@@ -1,12 +1,16 @@
 /* Sessions: the same bits however the work is cut, what is refused, what a trace sees. */
 #include "fixture.h"
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "image/write.h"
 
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PHOTO "examples/photos/dress/06a00c0f-5f9a-410d-a7da-3881a9df3a71.jpg"
 
@@ -293,6 +297,47 @@ static void test_text_and_file(void **state) {
     ken_model_free(model);
 }
 
+/* A picture large enough for the decoder to shrink it. */
+static void write_large_jpeg(const char *path) {
+    enum { SIDE = 900 };
+    uint8_t *rgb = mem_alloc(SIDE * SIDE * 3);
+    assert_non_null(rgb);
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE * 3; x++)
+            rgb[y * SIDE * 3 + x] = (uint8_t)(x * x / 900 + y * y / 300);
+    buf jpeg;
+    buf_init(&jpeg, 1 << 22);
+    ken_error err;
+    assert_ok(image_put_jpeg(&jpeg, rgb, SIDE, SIDE, 90, &err), err);
+    assert_ok(file_write_atomic(path, jpeg.data, jpeg.size, &err), err);
+    buf_free(&jpeg);
+    mem_free(rgb);
+}
+
+static void test_fast_resize(void **state) {
+    (void)state;
+    enum { width = 256 };
+    char folder[] = "/tmp/ken-session-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/large.jpg", folder);
+    write_large_jpeg(path);
+    ken_model *model = fixture_load(KEN_SOURCE_DIR "/models/demo", NULL);
+    float out[2][width];
+    for (int fast = 0; fast < 2; fast++) {
+        ken_session *session;
+        ken_error err;
+        const ken_session_options options = {.max_batch = 1, .fast_resize = fast};
+        assert_ok(ken_session_new(model, &options, &session, &err), err);
+        assert_ok(ken_session_encode_file(session, path, out[fast], &err), err);
+        ken_session_free(session);
+    }
+    float cosine = ken_dot(out[0], out[1], width);
+    assert_true(cosine > 0.9F && memcmp(out[0], out[1], sizeof out[0]) != 0);
+    ken_model_free(model);
+    unlink(path);
+    rmdir(folder);
+}
+
 /* ---- what is told of a model ---- */
 
 static void test_info(void **state) {
@@ -425,11 +470,17 @@ static void test_traces(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits),           cmocka_unit_test(test_same_bits_in_lanes),
-        cmocka_unit_test(test_pixels_and_floats),   cmocka_unit_test(test_refused_calls),
-        cmocka_unit_test(test_not_finite),          cmocka_unit_test(test_one_tower),
-        cmocka_unit_test(test_text_and_file),       cmocka_unit_test(test_info),
-        cmocka_unit_test(test_digest_from_threads), cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_same_bits_in_lanes),
+        cmocka_unit_test(test_pixels_and_floats),
+        cmocka_unit_test(test_refused_calls),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_one_tower),
+        cmocka_unit_test(test_text_and_file),
+        cmocka_unit_test(test_fast_resize),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_digest_from_threads),
+        cmocka_unit_test(test_traces),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

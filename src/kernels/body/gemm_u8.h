@@ -19,7 +19,7 @@ enum {
     U8_LANES = 4 * VEC_LANES, /* of one vector */
     U8_LINE = 64,             /* in a cache line */
     QUADS_AHEAD = 24,         /* prefetch distance in quads of k */
-    STEP_K = 4 * DOT_U8S8_QUADS,
+    STEP_K = 8,               /* of one round of the loop: two quads */
 };
 
 /* ---- quantisation ---- */
@@ -165,6 +165,7 @@ static void scale_columns_s8(const float *w, size_t ldw, size_t columns, size_t 
 static void pack_columns_s8(const float *w, size_t ldw, size_t columns, size_t k, int8_t *packed,
                             float *scales, int32_t *sums) {
     scale_columns_s8(w, ldw, columns, k, scales);
+    const vi ones = vi_set1((int32_t)((DOT_U8S8_ZERO + 1u) * 0x01010101u));
     vi sum = vi_set1(0);
     for (size_t i = 0; i < k; i += U8_LANES) {
         vf x[VEC_LANES];
@@ -179,7 +180,7 @@ static void pack_columns_s8(const float *w, size_t ldw, size_t columns, size_t k
         for (size_t j = 0; j < quads; j++) {
             vi q = vi_quad_order(vi_of_bits(x[j]));
             vi_store_s8(packed + (i / 4 + j) * 4 * NR, q);
-            sum = vi_dot_u8s8(vi_set1((DOT_U8S8_ZERO + 1) * 0x01010101), q, sum);
+            sum = vi_dot_u8s8(ones, q, sum);
         }
     }
     vi_store(sums, sum);
@@ -248,6 +249,7 @@ VEC void add_step(size_t mr, size_t nv, const uint8_t *a, size_t lda, const int8
     }
 #else
     add_quad(mr, nv, a, lda, b, c);
+    add_quad(mr, nv, a + 4, lda, b + 4 * NR, c);
 #endif
 }
 
@@ -342,15 +344,27 @@ static void multiply_group_u8(const gemm_u8s8_args *g, size_t m0, size_t rows, s
     }
 }
 
+/* The rows that pass by a group of panels together. */
+#ifdef VEC_TILES
+#include "kernels/body/gemm_u8_tiles.h"
+#else
+enum { U8_ROWS = GEMM_U8_MR };
+VEC void multiply_rows_u8(const gemm_u8s8_args *g, size_t m0, size_t rows, size_t n0, size_t n) {
+    multiply_group_u8(g, m0, rows, n0, n);
+}
+VEC void finish_u8(void) {}
+#endif
+
 static void gemm_u8s8(const gemm_u8s8_args *g) {
     size_t panel_bytes = max_size(NR * u8_row(g->k), 1);
     size_t group = max_size(1, GEMM_GROUP_BYTES / panel_bytes) * NR;
     for (size_t n0 = 0; n0 < g->n; n0 += group)
         for (size_t m0 = 0, rows; m0 < g->m; m0 += rows) {
             size_t left = g->m - m0;
-            rows = div_up(left, div_up(left, GEMM_U8_MR));
-            multiply_group_u8(g, m0, rows, n0, min_size(group, g->n - n0));
+            rows = div_up(left, div_up(left, U8_ROWS));
+            multiply_rows_u8(g, m0, rows, n0, min_size(group, g->n - n0));
         }
+    finish_u8();
 }
 
 #endif

@@ -21,7 +21,7 @@ const kernels TABLE_NAME(TIER_NAME) = {
     .tier = TIER_TEXT(TIER_NAME),
     .gemm_f32_nr = NR,
     .gemm_f32_mr = GEMM_MR,
-    .gemm_u8_mr = GEMM_U8_MR,
+    .gemm_u8_mr = U8_ROWS,
 #define KERNEL(name, result, parameters) .name = name,
 #include "kernels/kernels.def"
 #undef KERNEL

@@ -72,6 +72,36 @@ static void pixels_to_patches_f32(const pixels_args *p, size_t patch, float *pat
     }
 }
 
+/* Where a patch begins. */
+static const uint8_t *pixels_of_patch(const pixels_args *p, size_t patch, size_t index) {
+    size_t columns = p->width / patch;
+    return p->pixels + (index / columns * patch * p->width + index % columns * patch) * 3;
+}
+
+static void pixels_to_patches_s16(const pixels_args *p, size_t patch, int zero, int16_t *rows) {
+    size_t n = p->height / patch * (p->width / patch), line = 3 * patch;
+    for (size_t r = 0; r < n; r++) {
+        const uint8_t *from = pixels_of_patch(p, patch, r);
+        int16_t *to = rows + r * s16_row(line * patch);
+        for (size_t y = 0; y < patch; y++, from += 3 * p->width, to += line)
+            for (size_t i = 0; i < line; i++)
+                to[i] = (int16_t)(from[i] - zero);
+        if (line * patch % 2)
+            *to = 0;
+    }
+}
+
+static void pixels_to_patches_u8(const pixels_args *p, size_t patch, uint8_t *rows) {
+    size_t n = p->height / patch * (p->width / patch), line = 3 * patch;
+    size_t used = line * patch, stored = u8_row(used);
+    for (size_t r = 0; r < n; r++, rows += stored) {
+        const uint8_t *from = pixels_of_patch(p, patch, r);
+        for (size_t y = 0; y < patch; y++, from += 3 * p->width)
+            memcpy(rows + y * line, from, line);
+        memset(rows + used, 0, stored - used);
+    }
+}
+
 static void pixels_to_nhwc_f32(const pixels_args *p, float *nhwc) {
     const uint8_t *from = p->pixels;
     for (size_t i = 0; i < p->height * p->width; i++, from += 3, nhwc += 3) {

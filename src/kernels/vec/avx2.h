@@ -9,12 +9,9 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES      8
-#define GEMM_MR        6
-#define GEMM_NV        2
-#define GEMM_U8_MR     5
-#define DOT_U8S8_QUADS 2
-#define DOT_U8S8_ZERO  0
+#define VEC_LANES 8
+#define GEMM_MR   6
+#define GEMM_NV   2
 /* CPUs that have no AVX-512 often have only 512 KiB of level 2 cache. */
 #define GEMM_GROUP_BYTES ((size_t)400 << 10)
 
@@ -170,14 +167,6 @@ VEC vi vi_pair(vi a, vi b) {
 VEC vi vi_pair_order(vi x) {
     return x;
 }
-/* One statement: GCC would move all products before the sums, and spill the sums for them. */
-VEC vi vi_dot_s16(vi a, vi b, vi sum) {
-    vi products;
-    __asm__("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0"
-            : "+x"(sum), "=x"(products)
-            : "x"(a), "x"(b));
-    return sum;
-}
 VEC vi vi_load_s8(const int8_t *p) {
     return _mm256_loadu_si256((const __m256i *)p);
 }
@@ -192,22 +181,6 @@ VEC vi vi_narrow_u8(vi a, vi b) {
 }
 VEC vi vi_quad_order(vi x) {
     return x;
-}
-VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
-    const vi ones = _mm256_set1_epi16(1);
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
-}
-/* One statement for the same reason; it reads `a` itself, since GCC would read a row's numbers once
- * for all vectors of columns, and spill the sums for them. */
-VEC vi vi_dot2_u8s8(const uint8_t *a, vi b, vi b2, vi sum) {
-    typedef const uint8_t quad[4];
-    vi x, y;
-    __asm__("vpbroadcastd %3, %1\n\tvpbroadcastd %4, %2\n\t"
-            "vpmaddubsw %5, %1, %1\n\tvpmaddubsw %6, %2, %2\n\tvpaddw %2, %1, %1\n\t"
-            "vpmaddwd %7, %1, %1\n\tvpaddd %1, %0, %0"
-            : "+x"(sum), "=&x"(x), "=&x"(y)
-            : "m"(*(quad *)a), "m"(*(quad *)(a + 4)), "x"(b), "x"(b2), "x"(_mm256_set1_epi16(1)));
-    return sum;
 }
 VEC vi vi_spread2(const int32_t *p) {
     __m256i four = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)p));

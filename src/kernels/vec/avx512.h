@@ -10,16 +10,9 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES     16
-#define GEMM_MR       8
-#define GEMM_NV       3
-#define GEMM_U8_MR    8
-#define DOT_U8S8_ZERO 0
-#ifdef __AVX512VNNI__
-#define DOT_U8S8_QUADS 1
-#else
-#define DOT_U8S8_QUADS 2
-#endif
+#define VEC_LANES 16
+#define GEMM_MR   8
+#define GEMM_NV   3
 /* Every CPU with AVX-512 has at least 1 MiB of level 2 cache, but for the first client ones. */
 #define GEMM_GROUP_BYTES ((size_t)800 << 10)
 
@@ -183,18 +176,6 @@ VEC vi vi_pair(vi a, vi b) {
 VEC vi vi_pair_order(vi x) {
     return x;
 }
-/* By hand: with the intrinsics GCC 12 moves products before sums, or copies sums, and spills. */
-VEC vi vi_dot_s16(vi a, vi b, vi sum) {
-#ifdef __AVX512VNNI__
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-#else
-    vi products;
-    __asm__("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0"
-            : "+v"(sum), "=v"(products)
-            : "v"(a), "v"(b));
-#endif
-    return sum;
-}
 VEC vi vi_load_s8(const int8_t *p) {
     return _mm512_loadu_si512(p);
 }
@@ -214,29 +195,6 @@ VEC vi vi_narrow_u8(vi a, vi b) {
 VEC vi vi_quad_order(vi x) {
     return x;
 }
-#ifdef __AVX512VNNI__
-VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-}
-#else
-VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
-    const vi ones = _mm512_set1_epi16(1);
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(a, b), ones));
-}
-/* One statement for the same reason; it reads `a` itself, since GCC would read a row's numbers once
- * for all vectors of columns, and spill the sums for them. */
-VEC vi vi_dot2_u8s8(const uint8_t *a, vi b, vi b2, vi sum) {
-    typedef const uint8_t quad[4];
-    vi x, y;
-    __asm__("vpbroadcastd %3, %1\n\tvpbroadcastd %4, %2\n\t"
-            "vpmaddubsw %5, %1, %1\n\tvpmaddubsw %6, %2, %2\n\tvpaddw %2, %1, %1\n\t"
-            "vpmaddwd %7, %1, %1\n\tvpaddd %1, %0, %0"
-            : "+v"(sum), "=&v"(x), "=&v"(y)
-            : "m"(*(quad *)a), "m"(*(quad *)(a + 4)), "v"(b), "v"(b2), "v"(_mm512_set1_epi16(1)));
-    return sum;
-}
-#endif
 VEC vi vi_spread2(const int32_t *p) {
     __m512i eight = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
     const vi index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);

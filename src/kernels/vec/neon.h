@@ -9,12 +9,9 @@
 
 #define VEC static inline __attribute__((always_inline))
 
-#define VEC_LANES      4
-#define GEMM_MR        8
-#define GEMM_NV        3
-#define GEMM_U8_MR     8
-#define DOT_U8S8_QUADS 1
-#define DOT_U8S8_ZERO  128
+#define VEC_LANES 4
+#define GEMM_MR   8
+#define GEMM_NV   3
 /* Small cores have 512 KiB of level 2 cache, and share it at times. */
 #define GEMM_GROUP_BYTES ((size_t)300 << 10)
 
@@ -188,19 +185,6 @@ VEC vi vi_narrow_s8(vi a, vi b) {
 VEC vi vi_narrow_u8(vi a, vi b) {
     return vreinterpretq_s32_u8(
         vcombine_u8(vqmovun_s16(vreinterpretq_s16_s32(a)), vqmovun_s16(vreinterpretq_s16_s32(b))));
-}
-/* The first half of all quads, then the second. */
-VEC vi vi_quad_order(vi x) {
-    return vi_pair_order(x);
-}
-/* 2 * 128 * 127 fits into 16 bits. */
-VEC vi vi_dot_u8s8(vi a, vi b, vi sum) {
-    int16x8_t quad = vreinterpretq_s16_s32(veorq_s32(a, vdupq_n_s32((int32_t)0x80808080)));
-    int8x16_t columns = vreinterpretq_s8_s32(b);
-    int8x8_t first = vreinterpret_s8_s16(vdup_laneq_s16(quad, 0));
-    int8x8_t second = vreinterpret_s8_s16(vdup_laneq_s16(quad, 1));
-    int16x8_t products = vmull_s8(first, vget_low_s8(columns));
-    return vpadalq_s16(sum, vmlal_s8(products, second, vget_high_s8(columns)));
 }
 VEC vi vi_spread2(const int32_t *p) {
     return vcombine_s32(vdup_n_s32(p[0]), vdup_n_s32(p[1]));

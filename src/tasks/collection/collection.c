@@ -84,6 +84,10 @@ ken_status collection_read_meta(const table_reader *r, const char *where, arena 
         {"ken.precision_cosine_min", &out->precision_cosine_min},
         {"ken.kind", &out->kind},
     };
+    const char *s16_layers = table_reader_metadata(r, "ken.precision_s16_layers");
+    out->precision_s16_layers = arena_strdup(memory, s16_layers ? s16_layers : "");
+    if (!out->precision_s16_layers)
+        return error_no_memory(err, 1);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *value = table_reader_metadata(r, fields[i].key);
         if (!value)

@@ -10,8 +10,10 @@
 /* Provenance: the `ken.*` metadata, as text. */
 typedef struct collection_meta {
     const char *format_version, *program_version, *model_id, *model_revision, *weights_sha256;
-    const char *preprocess, *preprocess_sha256, *precision, *precision_cosine_min;
-    const char *kind; /* "image" or "text" */
+    const char *preprocess, *preprocess_sha256, *precision;
+    const char *precision_cosine_min; /* to f32, measured on built-in inputs of the kind */
+    const char *precision_s16_layers; /* precision "auto": the layers not in int8; else "" */
+    const char *kind;                 /* "image" or "text" */
     int dim;
 } collection_meta;
 
@@ -34,7 +36,7 @@ const char *const *collection_part_paths(const collection *c, size_t *n);
 /* The provenance in a Parquet file's metadata; strings live in `memory`. */
 KEN_MUST_CHECK ken_status collection_read_meta(const table_reader *r, const char *where,
                                                arena *memory, collection_meta *out, ken_error *err);
-enum { COLLECTION_META_ENTRIES = 12 };
+enum { COLLECTION_META_ENTRIES = 13 };
 /* As Parquet metadata, in the order in which files carry it; `dim_text` is `dim` in digits.
  * Pointers are the struct's own. */
 size_t collection_meta_entries(const collection_meta *m, const char *dim_text,

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "tasks/collection/collection.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { max_recipe_bytes = 65536 };
@@ -20,6 +21,7 @@ size_t collection_meta_entries(const collection_meta *m, const char *dim_text,
         {"ken.preprocess_sha256", m->preprocess_sha256},
         {"ken.precision", m->precision},
         {"ken.precision_cosine_min", m->precision_cosine_min},
+        {"ken.precision_s16_layers", m->precision_s16_layers ? m->precision_s16_layers : ""},
         {"ken.dim", dim_text},
         {"ken.kind", m->kind},
         {"ken.normalized", "true"},
@@ -49,6 +51,25 @@ static ken_status describe(const preprocess *p, arena *memory, collection_meta *
     return status;
 }
 
+/* The cosine is rounded down: it is promised. */
+static ken_status describe_precision(const ken_model *model, bool images, arena *memory,
+                                     collection_meta *out, ken_error *err) {
+    double min, mean;
+    TRY(model_cosines(model, images, &min, &mean, err));
+    out->precision_cosine_min =
+        min == 1 ? "1" : arena_printf(memory, "%.7f", floor(min * 1e7) / 1e7);
+    buf layers;
+    buf_init(&layers, max_recipe_bytes);
+    ken_status status = model_put_s16_layers(model, images, &layers, err);
+    if (status == KEN_OK) {
+        out->precision_s16_layers = arena_strdup(memory, layers.size ? layers.data : "");
+        if (!out->precision_cosine_min || !out->precision_s16_layers)
+            status = error_no_memory(err, layers.size + 1);
+    }
+    buf_free(&layers);
+    return status;
+}
+
 ken_status collection_meta_of_model(const ken_model *model, const char *model_id,
                                     const char *model_revision, const preprocess *p, bool images,
                                     arena *memory, collection_meta *out, ken_error *err) {
@@ -58,19 +79,18 @@ ken_status collection_meta_of_model(const ken_model *model, const char *model_id
     if (!weights)
         return error_no_memory(err, HASH_SHA256_HEX);
     TRY(ken_model_weights_sha256(model, weights, err));
-    *out = (collection_meta){
-        .format_version = "1",
-        .program_version = ken_version(),
-        .model_id = arena_strdup(memory, model_id ? model_id : info.id),
-        .model_revision = arena_strdup(memory, model_revision ? model_revision : ""),
-        .weights_sha256 = weights,
-        .precision = ken_precision_name(info.precision),
-        /* The bounds that every kernel tier is tested to. */
-        .precision_cosine_min = info.precision == KEN_PRECISION_F32 ? "0.999999" : "0.99999",
-        .kind = images ? "image" : "text",
-        .dim = info.embedding_width};
+    *out = (collection_meta){.format_version = "1",
+                             .program_version = ken_version(),
+                             .model_id = arena_strdup(memory, model_id ? model_id : info.id),
+                             .model_revision =
+                                 arena_strdup(memory, model_revision ? model_revision : ""),
+                             .weights_sha256 = weights,
+                             .precision = ken_precision_name(info.precision),
+                             .kind = images ? "image" : "text",
+                             .dim = info.embedding_width};
     if (!out->model_id || !out->model_revision)
         return error_no_memory(err, 0);
+    TRY(describe_precision(model, images, memory, out, err));
     /* Texts are recorded with it too: the recipe belongs to the space that they are compared in. */
     return describe(p ? p : model_preprocess(model), memory, out, err);
 }

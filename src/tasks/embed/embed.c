@@ -138,6 +138,8 @@ ken_status embed_job_run(embed_job *job, ken_error *err) {
     count(job, &items, &rows, &failed);
     report->n_resumed = items;
     report->n_damaged_parts = job->parts.n_damaged;
+    report->memory = embed_memory_of(job->model, job->in, &job->options->pipeline);
+    embed_memory_say(&report->memory, &job->options->pipeline);
     ken_status status = embed_job_work(job, err);
     count(job, &items, &report->n_rows, &report->n_failed);
     TRY(status);

@@ -7,7 +7,7 @@
 #define KEN_TASKS_EMBED_H
 
 #include "tasks/collection/collection.h"
-#include "tasks/pipeline/pipeline.h"
+#include "tasks/embed/embed_memory.h"
 
 typedef struct embed_options {
     const char *output; /* x.parquet, or a folder: it ends in '/' or is one already */
@@ -30,6 +30,7 @@ typedef struct embed_report {
     uint64_t n_reused, n_removed; /* --update: unchanged since then; gone since then */
     bool was_complete;            /* there was nothing left to do */
     char errors_path[4096];       /* "" when nothing failed */
+    embed_memory memory;          /* as it was expected before the start */
     double seconds;               /* of this run by the clock, with the joining of parts */
     pipeline_stats stats;         /* of this run; writing includes the joining */
 } embed_report;

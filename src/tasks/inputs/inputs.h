@@ -58,6 +58,8 @@ uint64_t inputs_total(const inputs *in);
 /* The --keep columns' names and types, fixed when the inputs are opened. */
 size_t inputs_extra_columns(const inputs *in, const table_column **columns);
 bool inputs_have_captions(const inputs *in);
+/* Bytes that the list of names takes, at its opening in the most. */
+uint64_t inputs_names_bytes(const inputs *in);
 /* Something the user should know, such as links that were skipped; else NULL. */
 const char *inputs_note(const inputs *in);
 /* The next item, valid until the next call; *more is false at the end. */

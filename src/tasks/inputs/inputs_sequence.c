@@ -25,6 +25,14 @@ void inputs_fingerprint(const inputs *in, char out[33]) {
     memcpy(out, in->fingerprint, HASH_XXH128_HEX);
 }
 
+uint64_t inputs_names_bytes(const inputs *in) {
+    /* Two sets of ids, of 16 bytes for each of up to 4 places a name. */
+    enum { set_bytes = 128 };
+    const source_list *list = &in->sources;
+    return list->arena.used_bytes + list->capacity * sizeof *list->items +
+           (uint64_t)list->n * set_bytes;
+}
+
 uint64_t inputs_position(const inputs *in) {
     return in->n_given;
 }

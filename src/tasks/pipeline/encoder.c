@@ -12,18 +12,18 @@ enum { least_batch = 4 };
 static int share(const stages *s) {
     uint64_t last = s->input_ended ? s->tail : s->last;
     if (last == UINT64_MAX || last < s->tail)
-        return s->batch;
+        return s->size.batch;
     uint64_t left = last - s->tail + s->n_taken + s->n_ready;
-    uint64_t each = (left + (uint64_t)s->n_encoders - 1) / (uint64_t)s->n_encoders;
+    uint64_t each = (left + (uint64_t)s->size.n_encoders - 1) / (uint64_t)s->size.n_encoders;
     if (each < least_batch)
         each = least_batch;
-    return each < (uint64_t)s->batch ? (int)each : s->batch;
+    return each < (uint64_t)s->size.batch ? (int)each : s->size.batch;
 }
 
 /* The first ready entries in input order, up to a batch. 0 at the end. Caller holds the lock. */
 static int gather(stage_thread *t) {
     stages *s = t->stages;
-    int most = s->batch;
+    int most = s->size.batch;
     for (;;) {
         if (s->stop)
             return 0;
@@ -37,7 +37,7 @@ static int gather(stage_thread *t) {
     }
     int n = 0;
     for (uint64_t i = s->head; i < s->tail && n < most; i++) {
-        entry *e = &s->ring[i % s->n_ring];
+        entry *e = &s->ring[i % s->size.n_ring];
         if (e->state != ENTRY_READY)
             continue;
         e->state = ENTRY_ENCODING;
@@ -66,17 +66,17 @@ static void encode_singly(stage_thread *t, int n) {
 
 static void encode_batch(stage_thread *t, int n) {
     stages *s = t->stages;
-    size_t width = (size_t)s->embedding_width;
+    size_t width_bytes = s->size.embedding_bytes;
     for (int i = 0; i < n; i++)
-        memcpy((char *)t->batch_payload + (size_t)i * s->payload_bytes,
-               t->batch_entries[i]->payload, s->payload_bytes);
+        memcpy((char *)t->batch_payload + (size_t)i * s->size.payload_bytes,
+               t->batch_entries[i]->payload, s->size.payload_bytes);
     if (encode(t, t->batch_payload, n, t->batch_embeddings, NULL) != KEN_OK) {
         encode_singly(t, n);
         return;
     }
     for (int i = 0; i < n; i++) {
         entry *e = t->batch_entries[i];
-        memcpy(e->embedding, t->batch_embeddings + (size_t)i * width, width * sizeof(float));
+        memcpy(e->embedding, (char *)t->batch_embeddings + (size_t)i * width_bytes, width_bytes);
         e->item.embedding = e->embedding;
     }
 }

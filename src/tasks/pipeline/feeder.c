@@ -96,7 +96,7 @@ static ken_status copy_item(stage_thread *t, entry *e, const input_item *from, k
 /* Waits for room in the ring. False when there is nothing more to take. */
 static bool wait_for_space(stages *s) {
     pthread_mutex_lock(&s->lock);
-    while (!s->stop && !s->input_ended && s->tail < s->end && s->tail - s->head >= s->n_ring)
+    while (!s->stop && !s->input_ended && s->tail < s->end && s->tail - s->head >= s->size.n_ring)
         pthread_cond_wait(&s->space, &s->lock);
     bool go_on = !s->stop && !s->input_ended && s->tail < s->end;
     pthread_mutex_unlock(&s->lock);
@@ -123,7 +123,7 @@ static entry *take(stage_thread *t) {
         bool more = false;
         ken_status status = inputs_next(s->in, &from, &more, &err);
         if (status == KEN_OK && more) {
-            e = &s->ring[s->tail % s->n_ring]; /* tail changes under input_lock only */
+            e = &s->ring[s->tail % s->size.n_ring]; /* tail changes under input_lock only */
             status = copy_item(t, e, &from, &err);
         }
         if (status != KEN_OK) {
@@ -155,7 +155,7 @@ static bool reuse(stages *s, entry *e) {
     embed_item old = {0};
     bool found = o->reuse(o->reuse_context, &e->item, &old);
     if (found) {
-        memcpy(e->embedding, old.embedding, (size_t)s->embedding_width * sizeof *e->embedding);
+        memcpy(e->embedding, old.embedding, s->size.embedding_bytes);
         e->item.width = old.width;
         e->item.height = old.height;
         const char *hash = arena_strdup(&e->memory, old.hash);
@@ -212,7 +212,7 @@ static ken_status decode(stage_thread *t, entry *e, ken_error *err) {
     if (result.stage)
         entry_fail(e, result.stage, result.reason, result.detail);
     else
-        memcpy(e->payload, pixels, s->payload_bytes);
+        memcpy(e->payload, pixels, s->size.payload_bytes);
     return KEN_OK;
 }
 

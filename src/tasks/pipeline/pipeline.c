@@ -9,7 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { default_batch = 16, max_batch = 1024 };
 static const double default_timeout = 30, progress_seconds = 0.1;
 static const uint64_t default_max_file_bytes = (uint64_t)1 << 30;
 
@@ -18,44 +17,18 @@ typedef struct run {
     stages s;
     pipeline_options options;
     stage_thread *threads; /* encoders, then feeders */
-    int n_feeders;
     double started;
     uint64_t n_done, n_failed;
 } run;
 
 /* ---- sizing ---------------------------------------------------------------------------------- */
 
-/* 16 keeps the encoder busy; less when the workspaces would take more than a quarter of memory. */
-static int choose_batch(const ken_model *model, const pipeline_options *o, int n_threads) {
-    if (o->batch > 0)
-        return o->batch < max_batch ? o->batch : max_batch;
-    int batch = default_batch;
-    uint64_t limit = sys_memory_limit() / 4;
-    while (limit && batch > 1 &&
-           session_workspace_bytes(model, batch, 1) > limit / (uint64_t)n_threads)
-        batch /= 2;
-    return batch;
-}
-
 static void set_sizes(run *r) {
     stages *s = &r->s;
     const pipeline_options *o = &r->options;
-    ken_model_info info;
-    ken_model_get_info(s->model, &info);
-    r->s.n_encoders = o->n_threads > 0 ? o->n_threads : sys_cpu_count();
-    r->n_feeders = s->texts ? 1 : o->n_decoders > 0 ? o->n_decoders : r->s.n_encoders;
-    s->batch = choose_batch(s->model, o, r->s.n_encoders);
-    s->embedding_width = info.embedding_width;
-    s->payload_bytes =
-        s->texts ? (size_t)info.context_length * sizeof(int32_t) : preprocess_size(o->preprocess);
+    s->size = pipeline_size(s->model, s->in, o);
     s->item_timeout = o->item_timeout > 0 ? o->item_timeout : default_timeout;
     s->max_file_bytes = o->max_file_bytes ? o->max_file_bytes : default_max_file_bytes;
-    /* Each encoder may hold a batch while another one gathers, and decoders run ahead a little: a
-     * slow picture must not stop the others at once. */
-    s->n_ring = (size_t)s->batch * (2 * (size_t)r->s.n_encoders + 1) + 4 * (size_t)r->n_feeders;
-    uint64_t total = inputs_total(s->in);
-    if (total && total < s->n_ring)
-        s->n_ring = (size_t)total;
 }
 
 static void say(const run *r, const char *format, ...) KEN_PRINTF(2, 3);
@@ -70,61 +43,48 @@ static void say(const run *r, const char *format, ...) {
     r->options.plan(r->options.plan_context, line);
 }
 
-static double mib(uint64_t size_bytes) {
-    return (double)size_bytes / (1 << 20);
-}
-
 static void say_plan(const run *r) {
     const stages *s = &r->s;
-    uint64_t workspace = session_workspace_bytes(s->model, s->batch, 1);
-    uint64_t entry_bytes = s->payload_bytes + (uint64_t)s->embedding_width * sizeof(float);
-    say(r, "encoding: %d threads, %d items a batch", r->s.n_encoders, s->batch);
-    if (!s->texts) {
-        int abi = decode_pool_landlock_abi(s->decoders);
-        say(r, "decoding: %d processes, %s, %g seconds an item", r->n_feeders,
-            abi < 0    ? "not sandboxed"
-            : abi == 0 ? "sandboxed by seccomp (this kernel has no Landlock)"
-                       : "sandboxed by seccomp and Landlock",
-            s->item_timeout);
-    }
-    say(r,
-        "memory: %d workspaces x %.1f MiB + %zu items in flight x %.2f MiB = %.1f MiB, beside the "
-        "model",
-        r->s.n_encoders, mib(workspace), s->n_ring, mib(entry_bytes),
-        mib(workspace * (uint64_t)r->s.n_encoders + entry_bytes * s->n_ring));
-    if (!s->texts)
-        say(r, "memory: each decode process may add %.0f MiB of addresses, and hold one file",
-            mib(decode_pool_worker_bytes(&r->options.limits)));
+    say(r, "encoding: %d threads, %d items a batch", s->size.n_encoders, s->size.batch);
+    if (s->texts)
+        return;
+    int abi = decode_pool_landlock_abi(s->decoders);
+    say(r, "decoding: %d processes, %s, %g seconds an item", s->size.n_feeders,
+        abi < 0    ? "not sandboxed"
+        : abi == 0 ? "sandboxed by seccomp (this kernel has no Landlock)"
+                   : "sandboxed by seccomp and Landlock",
+        s->item_timeout);
+    say(r, "memory: each decode process may add %.0f MiB of addresses, and hold one file",
+        (double)decode_pool_worker_bytes(&r->options.limits) / (1 << 20));
 }
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
 static ken_status make_ring(stages *s, ken_error *err) {
-    s->ring = mem_zalloc(s->n_ring, sizeof *s->ring);
+    s->ring = mem_zalloc(s->size.n_ring, sizeof *s->ring);
     if (!s->ring)
-        return error_no_memory(err, s->n_ring * sizeof *s->ring);
-    size_t width_bytes = (size_t)s->embedding_width * sizeof(float);
-    for (size_t i = 0; i < s->n_ring; i++) {
-        s->ring[i].payload = mem_alloc(s->payload_bytes);
-        s->ring[i].embedding = mem_alloc(width_bytes);
+        return error_no_memory(err, s->size.n_ring * sizeof *s->ring);
+    for (size_t i = 0; i < s->size.n_ring; i++) {
+        s->ring[i].payload = mem_alloc(s->size.payload_bytes);
+        s->ring[i].embedding = mem_alloc(s->size.embedding_bytes);
         if (!s->ring[i].payload || !s->ring[i].embedding)
-            return error_no_memory(err, s->payload_bytes);
+            return error_no_memory(err, s->size.payload_bytes);
     }
     return KEN_OK;
 }
 
 static ken_status make_encoder(run *r, stage_thread *t, ken_error *err) {
     stages *s = &r->s;
-    size_t batch = (size_t)s->batch, payload, vectors;
-    if (!checked_mul(batch, s->payload_bytes, &payload) ||
-        !checked_mul3(batch, (size_t)s->embedding_width, sizeof(float), &vectors))
+    size_t batch = (size_t)s->size.batch, payload, vectors;
+    if (!checked_mul(batch, s->size.payload_bytes, &payload) ||
+        !checked_mul(batch, s->size.embedding_bytes, &vectors))
         return error_no_memory(err, SIZE_MAX);
     t->batch_payload = mem_alloc(payload);
     t->batch_embeddings = mem_alloc(vectors);
     t->batch_entries = mem_zalloc(batch, sizeof *t->batch_entries);
     if (!t->batch_payload || !t->batch_embeddings || !t->batch_entries)
         return error_no_memory(err, payload);
-    ken_session_options options = {.max_batch = s->batch};
+    ken_session_options options = {.max_batch = s->size.batch};
     return ken_session_new(s->model, &options, &t->session, err);
 }
 
@@ -132,7 +92,7 @@ static ken_status set_up(run *r, ken_error *err) {
     stages *s = &r->s;
     set_sizes(r);
     if (!s->texts) {
-        decode_pool_options decode = {.n_workers = r->n_feeders,
+        decode_pool_options decode = {.n_workers = r->s.size.n_feeders,
                                       .max_bytes = (size_t)s->max_file_bytes,
                                       .preprocess = r->options.preprocess,
                                       .kernels = model_kernels(s->model),
@@ -145,27 +105,27 @@ static ken_status set_up(run *r, ken_error *err) {
     }
     say_plan(r);
     TRY(make_ring(s, err));
-    size_t n = (size_t)(r->s.n_encoders + r->n_feeders);
+    size_t n = (size_t)(r->s.size.n_encoders + r->s.size.n_feeders);
     r->threads = mem_zalloc(n, sizeof *r->threads);
     if (!r->threads)
         return error_no_memory(err, n * sizeof *r->threads);
-    for (int i = 0; i < r->s.n_encoders; i++)
+    for (int i = 0; i < r->s.size.n_encoders; i++)
         TRY(make_encoder(r, &r->threads[i], err));
-    for (int i = 0; i < r->n_feeders; i++)
-        r->threads[r->s.n_encoders + i].index = i;
+    for (int i = 0; i < r->s.size.n_feeders; i++)
+        r->threads[r->s.size.n_encoders + i].index = i;
     return KEN_OK;
 }
 
 static void take_down(run *r) {
     stages *s = &r->s;
-    for (int i = 0; r->threads && i < r->s.n_encoders; i++) {
+    for (int i = 0; r->threads && i < r->s.size.n_encoders; i++) {
         ken_session_free(r->threads[i].session);
         mem_free(r->threads[i].batch_payload);
         mem_free(r->threads[i].batch_embeddings);
         mem_free(r->threads[i].batch_entries);
     }
     mem_free(r->threads);
-    for (size_t i = 0; s->ring && i < s->n_ring; i++) {
+    for (size_t i = 0; s->ring && i < s->size.n_ring; i++) {
         arena_free(&s->ring[i].memory);
         mem_free(s->ring[i].payload);
         mem_free(s->ring[i].embedding);
@@ -227,11 +187,11 @@ void stages_fail(stages *s, ken_status status, const ken_error *err) {
 }
 
 static ken_status start_threads(run *r, ken_error *err) {
-    for (int i = 0; i < r->s.n_encoders + r->n_feeders; i++) {
+    for (int i = 0; i < r->s.size.n_encoders + r->s.size.n_feeders; i++) {
         stage_thread *t = &r->threads[i];
         t->stages = &r->s;
-        int rc =
-            pthread_create(&t->thread, NULL, i < r->s.n_encoders ? encoder_main : feeder_main, t);
+        int rc = pthread_create(&t->thread, NULL,
+                                i < r->s.size.n_encoders ? encoder_main : feeder_main, t);
         if (rc != 0)
             return error_set(err, KEN_NO_MEMORY, "could not start a thread: %s", strerror(rc));
         t->started = true;
@@ -240,7 +200,7 @@ static ken_status start_threads(run *r, ken_error *err) {
 }
 
 static void join_threads(run *r) {
-    for (int i = 0; i < r->s.n_encoders + r->n_feeders; i++)
+    for (int i = 0; i < r->s.size.n_encoders + r->s.size.n_feeders; i++)
         if (r->threads[i].started)
             pthread_join(r->threads[i].thread, NULL);
 }
@@ -275,7 +235,7 @@ static void drain(run *r, embed_sink *sink, void *context) {
     double last = 0;
     pthread_mutex_lock(&s->lock);
     while (!s->stop && !(s->input_ended && s->head == s->tail)) {
-        entry *e = &s->ring[s->head % s->n_ring];
+        entry *e = &s->ring[s->head % s->size.n_ring];
         bool done = s->head < s->tail && e->state == ENTRY_DONE;
         if (!done)
             wait_for_done(s);

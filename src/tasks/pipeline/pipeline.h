@@ -87,6 +87,16 @@ typedef struct pipeline_stats {
 /* For runs in several pieces. */
 void pipeline_stats_add(pipeline_stats *to, const pipeline_stats *from);
 
+/* How a run is laid out. Its memory is n_encoders * encoder_bytes + n_feeders * feeder_bytes +
+ * n_ring * ring_item_bytes, a feeder's file (max_file_bytes at most), and the model. */
+typedef struct pipeline_sizes {
+    int n_encoders, n_feeders, batch;
+    size_t n_ring;                         /* items between the input and the sink */
+    size_t payload_bytes, embedding_bytes; /* of an item: pixels or token ids; its vector */
+    uint64_t encoder_bytes, feeder_bytes, ring_item_bytes;
+} pipeline_sizes;
+pipeline_sizes pipeline_size(const ken_model *model, const inputs *in, const pipeline_options *o);
+
 /* Embeds every item that `in` lists from item `first` on; those before it, if not yet given, are
  * skipped. Forks the decoders: call it while the process has no threads of the caller's that hold
  * locks. */

@@ -40,8 +40,7 @@ typedef struct stages {
     inputs *in;
     decode_pool *decoders; /* NULL for texts */
     bool texts;
-    size_t payload_bytes;
-    int embedding_width, batch, n_encoders;
+    pipeline_sizes size;
     uint64_t last; /* one past the last item of the inputs; UINT64_MAX while unknown */
     double item_timeout;
     uint64_t max_file_bytes;
@@ -51,7 +50,6 @@ typedef struct stages {
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t space, ready, done;
     entry *ring;
-    size_t n_ring;
     uint64_t head, tail, end; /* next for the sink; next to take; one past the last to take */
     size_t n_taken, n_ready;
     bool input_ended;

@@ -44,6 +44,7 @@ static ken_status copy_meta(head *h, const collection_meta *m, ken_error *err) {
         .preprocess_sha256 = keep(h, m->preprocess_sha256),
         .precision = keep(h, m->precision),
         .precision_cosine_min = keep(h, m->precision_cosine_min),
+        .precision_s16_layers = keep(h, m->precision_s16_layers),
         .kind = keep(h, m->kind),
         .dim = m->dim,
     };
@@ -56,6 +57,7 @@ static ken_status copy_meta(head *h, const collection_meta *m, ken_error *err) {
                                h->meta.preprocess_sha256,
                                h->meta.precision,
                                h->meta.precision_cosine_min,
+                               h->meta.precision_s16_layers,
                                h->meta.kind};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!all[i])

@@ -14,7 +14,8 @@ static const struct limits {
     double min_cosine, max_abs_diff;
 } limits_of[] = {[KEN_PRECISION_F32] = {0.999999, 1e-4},
                  [KEN_PRECISION_S16] = {0.99999, 5e-2},
-                 [KEN_PRECISION_INT8] = {0.995, 0.5}};
+                 [KEN_PRECISION_INT8] = {0.995, 0.5},
+                 [KEN_PRECISION_AUTO] = {0.995, 0.5}};
 
 ken_status verify_find_goldens(const char *dir, buf *path, ken_error *err) {
     static const char *const names[] = {"goldens.safetensors", "goldens.json"};

@@ -12,8 +12,8 @@
 
 typedef struct verify_options {
     const char *photos;  /* folder of the photos that a JSON file names; NULL: check texts only */
-    double min_cosine;   /* 0: 0.999999 in f32, 0.99999 in s16, 0.995 in int8 */
-    double max_abs_diff; /* 0: 1e-4 in f32, 5e-2 in s16, 0.5 in int8 */
+    double min_cosine;   /* 0: 0.999999 in f32, 0.99999 in s16, 0.995 in int8 and auto */
+    double max_abs_diff; /* 0: 1e-4 in f32, 5e-2 in s16, 0.5 in int8, auto */
     ken_pool *pool;      /* borrowed; NULL: the calling thread only */
 } verify_options;
 
