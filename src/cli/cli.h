@@ -43,7 +43,9 @@ extern common_options common;
          &common.precision,                                                                        \
          NULL,                                                                                     \
          "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "   \
-         "of at least 0.99999 to it; int8 half of that again, at some cost (default s16)",         \
+         "of at least 0.99999 to it; int8 half of that again, at a cost that depends on the "      \
+         "model; auto is int8 but for the layers that need s16 for a cosine of 0.999 (default "    \
+         "s16)",                                                                                   \
          "f32|s16|int8|auto",                                                                      \
          0,                                                                                        \
          0},                                                                                       \

@@ -175,13 +175,11 @@ static ken_status open_model(const char *collection_path, job *j, ken_error *err
         TRY(describe_model(j, err));
     }
     if (j->samples && j->head)
-        return collection_meta_match(&j->samples->meta, collection_path, &j->head->meta, head_path,
-                                     err);
+        return head_match(j->head, head_path, &j->samples->meta, collection_path, err);
     if (j->samples)
         return collection_meta_match(&j->samples->meta, collection_path, &j->meta, j->model_id,
                                      err);
-    return j->head ? collection_meta_match(&j->meta, j->model_id, &j->head->meta, head_path, err)
-                   : KEN_OK;
+    return j->head ? head_match(j->head, head_path, &j->meta, j->model_id, err) : KEN_OK;
 }
 
 static ken_status prepare_head(job *j, ken_error *err) {

@@ -90,6 +90,38 @@ static bool parse_shard(inputs_options *in) {
                       in->shard_index >= 0 && in->shard_index < in->shard_count);
 }
 
+/* An option that could not change anything is a misunderstanding. NULL when there is none; else
+ * its name, and in *where what it would need. */
+static const char *misplaced_option(int n_args, char **args, const char **where) {
+    bool are_texts = texts.n || texts_file, from_stdin = false;
+    for (int i = 0; i < n_args; i++)
+        from_stdin = from_stdin || strcmp(args[i], "-") == 0;
+    const struct {
+        bool given, fits;
+        const char *name, *where;
+    } rules[] = {
+        {null_separated, from_stdin, "--null", "names on standard input ('-')"},
+        {text_col, texts_file, "--text-col", "--texts"},
+        {path_col, !are_texts, "--path-col", "images"},
+        {image_col, !are_texts, "--image-col", "images"},
+        {caption_col, !are_texts, "--caption-col", "images"},
+        {decoders, !are_texts, "--decoders", "images"},
+        {timeout_seconds > 0, !are_texts, "--timeout", "images"},
+        {max_file_size, !are_texts, "--max-file-size", "images"},
+        {no_sandbox, !are_texts, "--no-sandbox", "images"},
+        {picture.background, !are_texts, "--background", "images"},
+        {picture.resize, !are_texts, "--resize", "images"},
+        {picture.max_pixels, !are_texts, "--max-pixels", "images"},
+        {picture.strict, !are_texts, "--strict", "images"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        *where = rules[i].where;
+        if (rules[i].given && !rules[i].fits)
+            return rules[i].name;
+    }
+    return NULL;
+}
+
 static inputs_options input_options(int n_args, char **args) {
     return (inputs_options){.args = (const char *const *)args,
                             .n_args = (size_t)n_args,
@@ -214,6 +246,9 @@ static int run_print(const inputs_options *named) {
 
 static int run(int n_args, char **args) {
     inputs_options named = input_options(n_args, args);
+    const char *where, *misplaced = misplaced_option(n_args, args, &where);
+    if (misplaced)
+        return cli_usage("'%s' changes nothing here: it goes with %s", misplaced, where);
     bool prints = !output && !dry_run && n_args == 0 && (texts.n || texts_file);
     if (prints && !update && !shard)
         return run_print(&named);

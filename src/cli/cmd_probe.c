@@ -203,7 +203,7 @@ static ken_status apply(const char *head_path, const char *collection_path, cons
     rules *by = NULL;
     classifier *c = NULL;
     results r = {0};
-    ken_status status = collection_meta_match(&s->meta, collection_path, &h->meta, head_path, err);
+    ken_status status = head_match(h, head_path, &s->meta, collection_path, err);
     if (status == KEN_OK)
         status = head_classifier(h, k, CLASSIFY_SOFTMAX, &by, &c, err);
     if (status == KEN_OK)
@@ -296,6 +296,8 @@ const command cmd_probe = {
         "the labels and the model's identity in its metadata.\n\n"
         "apply: the best class of each image and its probability; 'ken classify --head' does the "
         "same for pictures. pos_sim is the class's logit.\n\n"
+        "A head may also be a .pth file with the state dict of a torch.nn.Linear, such as LAION's "
+        "aesthetic predictors; with one output the score is that number.\n\n"
         "eval: accuracy, precision, recall and confusion on labelled images. Measure on images "
         "that the head was not trained on.",
     .examples =

@@ -41,11 +41,11 @@ static ken_status no_such_column(const source_columns *have, const char *name, c
     buf_init(&names, 280);
     for (size_t i = 0; i < have->n_items && !names.failed; i++)
         buf_printf(&names, "%s'%s'", i ? ", " : "", have->items[i].name);
-    error_set(err, KEN_NOT_FOUND, "could not %s: it has no column '%s'", doing, name);
-    error_hint(err, KEN_NOT_FOUND, "its columns are %s%s", names.data ? names.data : "",
+    error_set(err, KEN_BAD_FORMAT, "could not %s: it has no column '%s'", doing, name);
+    error_hint(err, KEN_BAD_FORMAT, "its columns are %s%s", names.data ? names.data : "",
                names.failed ? ", ..." : "");
     buf_free(&names);
-    return KEN_NOT_FOUND;
+    return KEN_BAD_FORMAT;
 }
 
 static const source_column *find_column(const source_columns *have, const char *name) {

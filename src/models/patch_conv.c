@@ -40,26 +40,31 @@ static void fold_pixels(const patch_conv *p, const float *w, float *folded, floa
     }
 }
 
+/* Both tensors; with NULLs they are looked for, and not read. */
+static ken_status read_tensors(reader *r, const char *prefix, const patch_conv_config *c, float *w,
+                               float *bias, ken_error *err) {
+    int64_t size = (int64_t)c->patch_size, shape[] = {(int64_t)c->width, 3, size, size};
+    if (c->bias)
+        TRY(reader_floats_into(r, tensor_name_join(prefix, ".bias").text, 1, shape, bias, err));
+    return reader_floats_into(r, tensor_name_join(prefix, ".weight").text, 4, shape, w, err);
+}
+
 static ken_status read_raw(reader *r, const char *prefix, patch_conv *p, ken_error *err) {
-    size_t d = p->config.width, size = p->config.patch_size, k = 3 * size * size;
-    tensor_name weight = tensor_name_join(prefix, ".weight"),
-                bias = tensor_name_join(prefix, ".bias");
-    int64_t shape[] = {(int64_t)d, 3, (int64_t)size, (int64_t)size};
+    size_t d = p->config.width, k = 3 * p->config.patch_size * p->config.patch_size;
     layer folded = {.name = prefix, .n_out = d, .n_in = k, .bias = true};
-    float *w = NULL, *b = NULL;
-    bool taken = reader_take(r, &folded, &p->conv);
-    if (!taken) {
-        TRY(reader_scratch(r, d * (2 * k + 1), &w, err));
-        b = w + 2 * d * k;
-        memset(b, 0, d * sizeof *b);
-    }
-    if (p->config.bias)
-        TRY(reader_floats_into(r, bias.text, 1, shape, b, err));
-    TRY(reader_floats_into(r, weight.text, 4, shape, w, err));
-    if (taken)
+    uint64_t n_parameters = r->n_parameters;
+    /* Before there is room for what a configuration asks for, a file must have it. */
+    TRY(read_tensors(r, prefix, &p->config, NULL, NULL, err));
+    if (reader_take(r, &folded, &p->conv))
         return KEN_OK;
-    fold_pixels(p, w, w + d * k, b);
-    return reader_pack(r, &folded, w + d * k, b, &p->conv, err);
+    r->n_parameters = n_parameters; /* they are counted again */
+    float *w = NULL;
+    TRY(reader_scratch(r, d * (2 * k + 1), &w, err));
+    float *folded_w = w + d * k, *bias = folded_w + d * k;
+    memset(bias, 0, d * sizeof *bias);
+    TRY(read_tensors(r, prefix, &p->config, w, bias, err));
+    fold_pixels(p, w, folded_w, bias);
+    return reader_pack(r, &folded, folded_w, bias, &p->conv, err);
 }
 
 ken_status patch_conv_read(reader *r, const char *prefix, const patch_conv_config *config,

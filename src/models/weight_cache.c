@@ -75,17 +75,22 @@ static uint64_t packing_fingerprint(const kernels *k, ken_precision precision) {
     return fingerprint;
 }
 
+/* The code that made something: version, folds, and what packing gives in each precision. */
+static void put_code(const weight_cache *w, buf *key) {
+    buf_printf(key, "ken %s, folds %d, packing", ken_version(), folds_version);
+    for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++)
+        buf_printf(key, " %016llx", (unsigned long long)packing_fingerprint(w->model->kernels, p));
+}
+
 /* Everything that the bytes of a tower's file depend on. */
 static ken_status describe(const weight_cache *w, const char *name, buf *key, ken_error *err) {
     const ken_model *m = w->model;
     char digest[HASH_SHA256_HEX];
     TRY(ken_model_weights_sha256(m, digest, err));
-    buf_printf(key, "packed layers of ken %s, folds %d\nweights %s\nconfig %s\n", ken_version(),
-               folds_version, digest, w->config_hash);
-    buf_printf(key, "tower %s\ntier %s\nprecision %s\npacking", name, m->kernels->tier,
-               ken_precision_name(m->precision));
-    for (ken_precision p = KEN_PRECISION_F32; p <= KEN_PRECISION_INT8; p++)
-        buf_printf(key, " %016llx", (unsigned long long)packing_fingerprint(m->kernels, p));
+    buf_puts(key, "packed layers of ");
+    put_code(w, key);
+    buf_printf(key, "\nweights %s\nconfig %s\ntower %s\ntier %s\nprecision %s", digest,
+               w->config_hash, name, m->kernels->tier, ken_precision_name(m->precision));
     if (strcmp(name, "vision") == 0) {
         buf_puts(key, "\npixels ");
         preprocess_describe(&m->preprocess, key);
@@ -248,9 +253,10 @@ static bool question_key(const weight_cache *w, const char *question, buf *key) 
     char digest[HASH_SHA256_HEX];
     if (ken_model_weights_sha256(m, digest, NULL) != KEN_OK)
         return false;
-    return buf_printf(key, "%s of ken %s, weights %s, config %s, tier %s, precision %s", question,
-                      ken_version(), digest, w->config_hash, m->kernels->tier,
-                      ken_precision_name(m->precision));
+    buf_printf(key, "%s of ", question);
+    put_code(w, key);
+    return buf_printf(key, ", weights %s, config %s, tier %s, precision %s", digest, w->config_hash,
+                      m->kernels->tier, ken_precision_name(m->precision));
 }
 
 bool weight_cache_recall(const weight_cache *w, const char *question,

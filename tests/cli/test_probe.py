@@ -221,3 +221,28 @@ def test_damaged_heads(run, clothes, tmp_path, change, part):
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size:])
     one_line(run("probe", "apply", "h.safetensors", "c.parquet"), 65, part)
+
+
+def test_aesthetic_predictor(run, clothes, root, tmp_path):
+    """LAION's linear head from its .pth file, on the embeddings that come with it."""
+    import pyarrow
+    import pyarrow.parquet
+    data = root / "tests/data/formats/torch"
+    x = numpy.load(data / "aesthetic_embeddings.npy")
+    ids = [f"rating {i}" for i in range(len(x))]
+    metadata = dict(pyarrow.parquet.read_schema(tmp_path / "c.parquet").metadata)
+    metadata[b"ken.dim"] = b"512"
+    table = pyarrow.table({"id": ids, "path": ids, "embedding": pyarrow.array(
+        list(x), pyarrow.list_(pyarrow.float32(), 512))})
+    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+    result = run("probe", "apply", data / "sa_0_4_vit_b_32_linear.pth", "a.parquet", "--json")
+    assert result.code == 0, result
+    rows = json.loads(result.out)
+    # What PyTorch gives for these ten.
+    expected = [-1.469954, 0.272794, 1.990020, 3.611417, 5.087441, 6.392551, 7.668165, 8.915451,
+                9.916607, 11.005574]
+    assert [row["score"] for row in rows] == pytest.approx(expected, abs=1e-5)
+    assert {row["label"] for row in rows} == {"sa_0_4_vit_b_32_linear"}
+    one_line(run("probe", "apply", data / "sa_0_4_vit_b_32_linear.pth", "c.parquet"), 65, "512",
+             "c.parquet")
+    one_line(run("probe", "apply", data / "evil.pth", "a.parquet"), 77, "posix.system")

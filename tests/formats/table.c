@@ -296,7 +296,7 @@ static void test_choice_of_columns(void **state) {
     ken_error err;
     assert_ok(describe(path, names, 3, &got, &err), err);
     assert_string_equal(got.data, "III: 3|1|3");
-    assert_error(describe(path, absent, 2, &got, &err), KEN_NOT_FOUND, err,
+    assert_error(describe(path, absent, 2, &got, &err), KEN_BAD_FORMAT, err,
                  "it has no column 'A b\"'");
     assert_string_equal(err.hint, "its columns are 'a', 'b', 'c'");
     buf_free(&got);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,18 @@ static void test_published_tensors(void **state) {
     assert_int_equal(n, 7);
 }
 
+/* The table's floats are those of preprocess_range, but for their rounding. */
+static void check_range(const preprocess *p, float table[3][256]) {
+    double gain[3], offset[3];
+    preprocess_range(p, gain, offset);
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) {
+            double expected = v * gain[c] + offset[c];
+            double size = v * gain[c] + fabs(offset[c]);
+            assert_true(fabs(table[c][v] - expected) <= 4e-7 * size);
+        }
+}
+
 static void check_table_row(char *fields[MAX_FIELDS], int n_fields, void *context) {
     int *n_seen = context;
     assert_int_equal(n_fields, 9);
@@ -146,6 +159,7 @@ static void check_table_row(char *fields[MAX_FIELDS], int n_fields, void *contex
     }
     float table[3][256];
     preprocess_table(&p, table);
+    check_range(&p, table);
     char found[DIGEST_SIZE];
     digest(table, sizeof table, found);
     assert_string_equal(found, fields[8]);
@@ -164,9 +178,11 @@ static void test_table_without_steps(void **state) {
     preprocess p = {.layout = PREPROCESS_HUGGING_FACE, .rescale_factor = 2, .std = {1, 1, 1}};
     float table[3][256];
     preprocess_table(&p, table);
+    check_range(&p, table);
     assert_true(table[0][7] == 7.0F);
     p.rescale = true;
     preprocess_table(&p, table);
+    check_range(&p, table);
     assert_true(table[2][7] == 14.0F);
 }
 

@@ -211,7 +211,7 @@ static void test_tables(void **state) {
     (void)state;
     expect_ids(OPTIONS(ARGS("rows.csv")), "in/b.jpg two/b.jpg 2!no_image ");
     expect_ids(OPTIONS(ARGS("rows.csv"), .id_col = "id"), "k k!duplicate_id m!no_image ");
-    expect_error(OPTIONS(ARGS("rows.csv"), .path_col = "nope"), KEN_NOT_FOUND, "nope");
+    expect_error(OPTIONS(ARGS("rows.csv"), .path_col = "nope"), KEN_BAD_FORMAT, "nope");
     expect_error(OPTIONS(ARGS("rows.csv"), .path_col = "n"), KEN_BAD_ARGUMENT,
                  "column 'n' of 'rows.csv' does not hold text");
 }

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/doc.h"
 #include "formats/safetensors_write.h"
+#include "formats/torch_file.h"
 #include "formats/weights.h"
 #include "kernels/kernels.h"
 #include "tensor/convert.h"
@@ -174,32 +175,72 @@ static ken_status read_meta(const head_file *f, head *h) {
     return copy_meta(h, &m, f->err);
 }
 
-static ken_status read_head(const head_file *f, head *h) {
-    const tensor *weight = weights_find(f->file, "weight");
+/* The numbers, from tensors of a nn.Linear's names; `bias` may be NULL. */
+static ken_status read_linear(const head_file *f, head *h, const tensor *weight,
+                              const tensor *bias) {
     if (!weight || weight->rank != 2)
         return not_a_head(f, "it has no tensor 'weight' of two dimensions");
     if (weight->shape[0] < 1 || weight->shape[0] > max_classes || weight->shape[1] < 1 ||
         weight->shape[1] > max_dim)
         return not_a_head(f, "'weight' has an impossible shape");
+    if (bias && (bias->rank != 1 || bias->shape[0] != weight->shape[0]))
+        return not_a_head(f, "'bias' does not fit 'weight'");
     TRY(allocate(h, (size_t)weight->shape[0], (size_t)weight->shape[1], f->err));
     TRY(read_floats(f, weight, "weight", h->weight));
-    if (weights_find(f->file, "bias")) {
-        const tensor *bias;
-        TRY(weights_get(f->file, "bias", 1, weight->shape, &bias, f->err));
-        TRY(read_floats(f, bias, "bias", h->bias));
+    return bias ? read_floats(f, bias, "bias", h->bias) : KEN_OK;
+}
+
+static ken_status read_safetensors(head_file *f, head *h) {
+    weights *file;
+    TRY(weights_open_file(f->path, &file, f->err));
+    f->file = file;
+    ken_status status = read_linear(f, h, weights_find(file, "weight"), weights_find(file, "bias"));
+    if (status == KEN_OK)
+        status = read_labels(f, h);
+    if (status == KEN_OK)
+        status = read_meta(f, h);
+    weights_close(file);
+    return status;
+}
+
+/* "aesthetic.pth" -> "aesthetic", or "aesthetic 0", "aesthetic 1", ... */
+static ken_status name_by_file(const head_file *f, head *h) {
+    const char *name = file_name(f->path);
+    int n = (int)(strlen(name) - strlen(file_extension(name)));
+    for (size_t i = 0; i < h->n_classes; i++) {
+        h->labels[i] = h->n_classes == 1 ? arena_printf(&h->memory, "%.*s", n, name)
+                                         : arena_printf(&h->memory, "%.*s %zu", n, name, i);
+        if (!h->labels[i])
+            return error_no_memory(f->err, strlen(name));
     }
-    TRY(read_labels(f, h));
-    return read_meta(f, h);
+    return copy_meta(h, &(collection_meta){.kind = "image", .dim = (int)h->dim}, f->err);
+}
+
+static ken_status read_torch(const head_file *f, head *h, const file_map *map) {
+    torch_file file;
+    ken_status status = torch_file_read(map, f->path, &file, f->err);
+    if (status == KEN_OK)
+        status =
+            read_linear(f, h, torch_file_find(&file, "weight"), torch_file_find(&file, "bias"));
+    torch_file_reset(&file);
+    return status == KEN_OK ? name_by_file(f, h) : status;
+}
+
+static ken_status read_head(head_file *f, head *h) {
+    file_map map;
+    TRY(file_map_open(f->path, &map, f->err));
+    bool is_torch = torch_file_looks_like(&map);
+    ken_status status = is_torch ? read_torch(f, h, &map) : KEN_OK;
+    file_map_close(&map);
+    return is_torch ? status : read_safetensors(f, h);
 }
 
 ken_status head_load(const char *path, head **out, ken_error *err) {
     *out = NULL;
-    weights *file;
-    TRY(weights_open_file(path, &file, err));
     head *h = mem_zalloc(1, sizeof *h);
-    ken_status status =
-        h ? read_head(&(head_file){file, path, err}, h) : error_no_memory(err, sizeof *h);
-    weights_close(file);
+    if (!h)
+        return error_no_memory(err, sizeof *h);
+    ken_status status = read_head(&(head_file){.path = path, .err = err}, h);
     if (status == KEN_OK)
         *out = h;
     else

@@ -1,7 +1,11 @@
 /* tasks/probe/head.h: a linear head on embeddings: what `ken probe train` writes and `ken classify
  * --head` applies. A safetensors file: "weight" [C, D], "bias" [C] (optional), and in the metadata
  * "ken.labels" (a JSON array of C names) and the provenance of the embeddings that it was trained
- * on. Class probabilities are softmax(W x + b) for an L2-normalised embedding x. */
+ * on. Class probabilities are softmax(W x + b) for an L2-normalised embedding x; a head of one
+ * class is a score, W x + b itself.
+ *
+ * A state dict of torch.nn.Linear (.pth), such as LAION's aesthetic predictors, is read as well. It
+ * says neither the labels, which become its file's name (and a number), nor the model. */
 #ifndef KEN_TASKS_HEAD_H
 #define KEN_TASKS_HEAD_H
 
