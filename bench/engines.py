@@ -129,11 +129,15 @@ def start_peers(arguments, kind, directory, settings):
     engines, variants = [], None
     for name in QUICK_PEERS if arguments.quick else arguments.peers:
         say(f"starting {name}")
-        if name == "ONNX Runtime int8":
-            trial = [max(settings)] if arguments.quick else settings
-            engine, variants = best_int8_variant(kind, directory, trial)
-        else:
-            engine = peer_engine(name, kind, directory, settings)
+        try:
+            if name == "ONNX Runtime int8":
+                trial = [max(settings)] if arguments.quick else settings
+                engine, variants = best_int8_variant(kind, directory, trial)
+            else:
+                engine = peer_engine(name, kind, directory, settings)
+        except (measure.Ended, subprocess.CalledProcessError) as reason:
+            say(f"{reason}")
+            engine = None
         if engine:
             engines.append(engine)
         else:
@@ -142,17 +146,26 @@ def start_peers(arguments, kind, directory, settings):
 
 
 def compare(arguments, kind, directory, settings):
-    """Rates of ours and the peers, interleaved; {"rates", "versions", "cosines", "variants"}."""
+    """Rates of ours and the peers, interleaved, and what else a result says of them."""
     peers, variants = start_peers(arguments, kind, directory, settings)
     engines = ken_engines(arguments, kind, directory, arguments.precisions) + peers
     counts = sorted({threads for _, threads in settings})
     largest = max(batch for batch, _ in settings)
-    cosines = check_embeddings(engines, peers[0], largest, counts, LIMITS.get)
+    cosines, ended = check_embeddings(engines, peers[0], largest, counts, LIMITS.get)
+    if any(name.startswith("ken") for name in ended):
+        sys.exit(f"{ended}")
+    engines = [engine for engine in engines if engine.name not in ended]
     rates = interleave(engines, settings, arguments.rounds, say)
     for engine in engines:
         engine.close()
     versions = {engine.name: engine.version for engine in engines}
-    return {"rates": rates, "versions": versions, "cosines": cosines, "variants": variants}
+    about = {
+        "versions": versions,
+        "min_cosine": cosines,
+        "onnxruntime_int8": variants,
+        "ended": ended,
+    }
+    return rates, about
 
 
 def comma_list(text):
@@ -177,15 +190,9 @@ def benchmark(arguments, name, kind, unit, settings, pairs):
     directory = make_model(arguments.work, "vit-b-32")
     prepare_peers(directory)
     result = measure.head(name, measure.tier(arguments))
-    found = compare(arguments, kind, directory, settings)
-    result |= {
-        "model": "ViT-B/32, random weights",
-        "rounds": arguments.rounds,
-        "versions": found["versions"],
-        "min_cosine": found["cosines"],
-        "onnxruntime_int8": found["variants"],
-    }
-    result |= found["rates"].as_json(unit)
+    rates, about = compare(arguments, kind, directory, settings)
+    result |= {"model": "ViT-B/32, random weights", "rounds": arguments.rounds} | about
+    result |= rates.as_json(unit)
     result["ratios"] = measure.ratio_rows(result[f"{unit}_per_second"], pairs)
     result["cpu_ratios"] = measure.ratio_rows(result[f"{unit}_per_cpu_second"], pairs)
     return result

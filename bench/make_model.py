@@ -95,7 +95,8 @@ def make_clip(vision, full_text, out):
 
 
 def make_siglip(vision, out):
-    model = randomize(SiglipModel(SiglipConfig(vision_config=vision, text_config=NARROW)))
+    text = NARROW | dict(projection_size=vision["hidden_size"])
+    model = randomize(SiglipModel(SiglipConfig(vision_config=vision, text_config=text)))
     model.half().save_pretrained(out)
     size = vision["image_size"]
     SiglipImageProcessorPil(size={"height": size, "width": size}).save_pretrained(out)

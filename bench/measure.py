@@ -25,6 +25,10 @@ SAMPLE_SECONDS = 0.2  # between two looks at the memory of a command
 # ---- engines -----------------------------------------------------------------------------------
 
 
+class Ended(Exception):
+    """An engine's process is gone."""
+
+
 class Engine:
     """A process that answers the commands of bench_encode.c, and sleeps between them."""
 
@@ -42,11 +46,14 @@ class Engine:
     def answer(self):
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"{self.name} ended with exit code {self.process.wait()}")
+            raise Ended(f"{self.name} ended with exit code {self.process.wait()}")
         return line.strip()
 
     def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
+        try:
+            print(*words, file=self.process.stdin, flush=True)
+        except BrokenPipeError as error:
+            raise Ended(f"{self.name} ended with exit code {self.process.wait()}") from error
 
     def run(self, batch, threads, repeats):
         """Seconds of each repetition."""
@@ -101,21 +108,22 @@ def setting_name(batch, threads):
     return f"{batch}x{threads}"
 
 
-def min_cosine(engine, reference, batch, thread_counts):
-    """The smallest cosine of its unit vectors to those of the reference, [batch, E]."""
-    found = [engine.embed(batch, threads) for threads in thread_counts]
-    return float(min((embeddings * reference).sum(1).min() for embeddings in found))
-
-
 def check_embeddings(engines, reference, batch, thread_counts, limit_of):
-    """Each engine's smallest cosine to the embeddings of `reference`; ends where one is too small."""
+    """Each engine's smallest cosine to the unit vectors of `reference`; ends where one is too small. Gives
+    the cosines, and what ended instead of answering."""
     expected = reference.embed(batch, 1)
-    cosines = {}
+    cosines, ended = {}, {}
     for engine in engines:
-        cosines[engine.name] = min_cosine(engine, expected, batch, thread_counts)
+        try:
+            found = [engine.embed(batch, threads) for threads in thread_counts]
+        except Ended as reason:
+            ended[engine.name] = str(reason)
+            say(f"{reason}: it is not measured")
+            continue
+        cosines[engine.name] = float(min((vectors * expected).sum(1).min() for vectors in found))
         if not cosines[engine.name] >= limit_of(engine.name):
             sys.exit(f"{engine.name} computes other embeddings than {reference.name}: {cosines}")
-    return cosines
+    return cosines, ended
 
 
 class Rates:

@@ -79,7 +79,7 @@ def targets_table(results):
     def cells(target):
         result = {machine: results.get((target.benchmark, machine)) for machine in (VNNI, AVX2, FORCED)}
         found = next((item for item in result.values() if item), None)
-        labels = " / ".join(target.figures(found)) if found else ""
+        labels = " / ".join(target.figures(found)).replace("_", " ") if found else ""
         return [
             target.title,
             labels,

@@ -67,14 +67,13 @@ class Picture(ctypes.Structure):
     ]
 
 
-class Pictures(ctypes.Structure):
-    _fields_ = [("data", ctypes.POINTER(Picture)), ("size", ctypes.c_size_t)]
-
-
 FLOATS = ctypes.POINTER(ctypes.c_float)
 
 
 class ClipCpp:
+    """A picture a call: version 0.5.0 crashes in a batch of 16, and a call of another size than the one
+    before computes other embeddings."""
+
     def __init__(self, path):
         folder = Path(importlib.util.find_spec("clip_cpp").origin).parent
         ctypes.CDLL(str(folder / "libggml.so"))
@@ -83,26 +82,24 @@ class ClipCpp:
         library.clip_model_load.restype = ctypes.c_void_p
         library.clip_model_load.argtypes = [ctypes.c_char_p, ctypes.c_int]
         self.model = library.clip_model_load(str(path).encode(), 0)
-        self.encode_batch = library.clip_image_batch_encode
-        self.encode_batch.restype = ctypes.c_bool
-        batch = ctypes.POINTER(Pictures)
-        arguments = [ctypes.c_void_p, ctypes.c_int, batch, FLOATS, ctypes.c_bool]
-        self.encode_batch.argtypes = arguments
-        self.batches = {}
+        self.encode_one = library.clip_image_encode
+        self.encode_one.restype = ctypes.c_bool
+        picture = ctypes.POINTER(Picture)
+        arguments = [ctypes.c_void_p, ctypes.c_int, picture, FLOATS, ctypes.c_bool]
+        self.encode_one.argtypes = arguments
+        self.turned = {}
 
-    def batch(self, items):
-        """The channels last, as clip.cpp wants them, and pointers to each picture; made once."""
-        if len(items) not in self.batches:
-            turned = np.ascontiguousarray(items.transpose(0, 2, 3, 1))
-            pictures = (Picture * len(items))(
-                *[Picture(SIZE, SIZE, p.ctypes.data_as(FLOATS), p.size) for p in turned]
-            )
-            self.batches[len(items)] = (turned, pictures)
-        return Pictures(self.batches[len(items)][1], len(items))
+    def channels_last(self, items):
+        """As clip.cpp wants them; made once, before the clock counts."""
+        if len(items) not in self.turned:
+            self.turned[len(items)] = np.ascontiguousarray(items.transpose(0, 2, 3, 1))
+        return self.turned[len(items)]
 
     def encode(self, items, threads):
         out = np.zeros((len(items), EMBEDDING), np.float32)
-        to = out.ctypes.data_as(FLOATS)
-        if not self.encode_batch(self.model, threads, self.batch(items), to, True):
-            raise RuntimeError("clip.cpp could not encode the pictures")
+        for pixels, embedding in zip(self.channels_last(items), out):
+            picture = Picture(SIZE, SIZE, pixels.ctypes.data_as(FLOATS), pixels.size)
+            to = embedding.ctypes.data_as(FLOATS)
+            if not self.encode_one(self.model, threads, picture, to, True):
+                raise RuntimeError("clip.cpp could not encode a picture")
         return out
