@@ -371,9 +371,10 @@ def print_machine(result):
 def print_rates(title, rates, digits=1):
     columns = list(next(iter(rates.values())))
     width = max(len(name) for name in [title, *rates]) + 2
-    print(f"{title:{width}}" + "".join(f"{column:>12}" for column in columns))
+    widths = [max(12, len(column) + 2) for column in columns]
+    print(f"{title:{width}}" + "".join(f"{c:>{w}}" for c, w in zip(columns, widths)))
     for name, settings in rates.items():
-        cells = "".join(f"{settings[column]:12.{digits}f}" for column in columns)
+        cells = "".join(f"{settings[c]:{w}.{digits}f}" for c, w in zip(columns, widths))
         print(f"{name:{width}}{cells}")
 
 
