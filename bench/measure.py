@@ -9,6 +9,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -222,35 +223,29 @@ class MemoryWatch(threading.Thread):
 
     def run(self):
         while not self.ended.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, memory_of(self.pid))
+            self.peak = max(self.peak, sum(memory_of(child) for child in children_of(self.pid)))
 
 
 def time_command(command, environment=None, watch_memory=True, accept=(0,)):
     """Runs a command and gives its Cost and standard output."""
-    started = time.perf_counter()
-    with subprocess.Popen(
-        [str(part) for part in command],
-        env=os.environ | {"HF_HUB_OFFLINE": "1"} | (environment or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        watch = MemoryWatch(process.pid)
-        if watch_memory:
-            watch.start()
-        errors = []
-        reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
-        reader.start()
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
-        watch.ended.set()
-        reader.join()
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in accept:
-        sys.exit(f"{command[0]} ended with exit code {process.returncode}:\n{''.join(errors)}")
-    peak = max(watch.peak, usage.ru_maxrss * 1024)
-    return Cost(wall, usage.ru_utime + usage.ru_stime, peak / 1e6), output
+    with tempfile.NamedTemporaryFile("r", prefix="ken-bench-") as cost:
+        small = [sys.executable, "-S", "-E", Path(__file__).with_name("time_child.py"), cost.name]
+        with subprocess.Popen(
+            [str(part) for part in [*small, *command]],
+            env=os.environ | {"HF_HUB_OFFLINE": "1"} | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            watch = MemoryWatch(process.pid)
+            if watch_memory:
+                watch.start()
+            output, errors = process.communicate()
+            watch.ended.set()
+        if process.returncode not in accept:
+            sys.exit(f"{command[0]} ended with exit code {process.returncode}:\n{errors}")
+        wall, cpu, peak = map(float, cost.read().split())
+    return Cost(wall, cpu, max(watch.peak, peak) / 1e6), output
 
 
 def median_cost(costs):

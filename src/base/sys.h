@@ -8,7 +8,7 @@
 int sys_cpu_count(void);
 /* Bytes of memory this process may use: the machine's, lowered by a cgroup v2 limit. 0: unknown. */
 uint64_t sys_memory_limit(void);
-/* Peak resident set of this process so far, in bytes. */
+/* Peak resident set of this process so far, in bytes. 0: unknown. */
 uint64_t sys_peak_rss(void);
 /* Monotonic seconds. */
 double sys_seconds(void);

@@ -158,5 +158,5 @@ def test_columns_are_chosen(driver, tmp_path):
     header, rows = dump(driver, path, "d", "id")
     assert header.startswith("d double 0, id text 0; 10 rows")
     assert rows[3] == [None, "photos/000003 é'\".jpg"]
-    message = driver("dump", path, "nope", code=66)
+    message = driver("dump", path, "nope", code=65)
     assert "it has no column 'nope'" in message and "'id', 'a \"quoted\" name'" in message
