@@ -145,10 +145,12 @@ static ken_status score(const char *collection_path, job *j, ken_error *err) {
         .cancel = &cli_cancelled,
     };
     const classify_options how = {CLASSIFY_RULES, j->pool, &meta, &pipeline};
-    size_t n_truncated = 0;
-    TRY(classify_prepare(j->rules, j->model, &how, &j->classifier, &n_truncated, err));
-    if (n_truncated)
-        cli_note("ken calibrate: %zu prompts were cut to the model's context", n_truncated);
+    buf warnings;
+    buf_init(&warnings, max_text_bytes);
+    ken_status status = classify_prepare(j->rules, j->model, &how, &j->classifier, &warnings, err);
+    cli_note_lines(&warnings);
+    buf_free(&warnings);
+    TRY(status);
     return results_init(&j->results, j->classifier, j->samples, j->pool, err);
 }
 

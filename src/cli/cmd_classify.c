@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { max_warning_bytes = 1 << 16 };
+
 static option_list classes;
 static const char *class_file, *template_text, *template_spec, *head_path, *mode_name, *labels_path;
 static bool folders_as_labels, all, no_sandbox;
@@ -196,11 +198,12 @@ static ken_status prepare(job *j, const pipeline_options *pipeline, ken_error *e
         TRY(collection_meta_of_model(j->model, j->model_id, j->model_revision, &j->recipe, true,
                                      &j->memory, &image_meta, err));
     const classify_options how = {chosen_mode(), j->pool, &image_meta, pipeline};
-    size_t n_truncated = 0;
-    TRY(classify_prepare(j->rules, j->model, &how, &j->classifier, &n_truncated, err));
-    if (n_truncated)
-        cli_note("ken classify: %zu prompts were cut to the model's context", n_truncated);
-    return KEN_OK;
+    buf warnings;
+    buf_init(&warnings, max_warning_bytes);
+    ken_status status = classify_prepare(j->rules, j->model, &how, &j->classifier, &warnings, err);
+    cli_note_lines(&warnings);
+    buf_free(&warnings);
+    return status;
 }
 
 static ken_status evaluate(job *j, ken_error *err) {

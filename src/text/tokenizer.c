@@ -166,25 +166,40 @@ static ken_status check_ids(const tokenizer *t, const int32_t *ids, ken_error *e
     return KEN_OK;
 }
 
-ken_status tokenizer_encode(const tokenizer *t, const char *text, size_t size, int32_t *ids,
-                            tokenizer_result *result, ken_error *err) {
+/* The text's ids without the special ones: all, or as many as are wanted. */
+static ken_status read_ids(const tokenizer *t, const char *text, size_t size, work *w,
+                           ken_error *err) {
     if (size > tokenizer_max_text_bytes)
         return error_set(err, KEN_TOO_LARGE, "a text of %zu bytes, the limit is %d", size,
                          tokenizer_max_text_bytes);
+    buf_init(&w->word, (size_t)tokenizer_max_text_bytes * 64);
+    codes_append_utf8(&w->text, text, size);
+    TRY(codes_check(&w->text, err));
+    if (t->reading == READING_OPEN_CLIP)
+        return encode_open_clip(t, w, err);
+    if (t->reading == READING_SENTENCEPIECE)
+        return sentencepiece_encode(t, &w->text, w->wanted, &w->ids, err);
+    return encode_tokenizers(t, w, err);
+}
+
+ken_status tokenizer_encode(const tokenizer *t, const char *text, size_t size, int32_t *ids,
+                            tokenizer_result *result, ken_error *err) {
     work w = {.wanted = t->truncate_left ? SIZE_MAX : (size_t)t->options.context_length + 1};
-    buf_init(&w.word, (size_t)tokenizer_max_text_bytes * 64);
-    codes_append_utf8(&w.text, text, size);
-    ken_status status = codes_check(&w.text, err);
-    if (status == KEN_OK && t->reading == READING_OPEN_CLIP)
-        status = encode_open_clip(t, &w, err);
-    else if (status == KEN_OK && t->reading == READING_SENTENCEPIECE)
-        status = sentencepiece_encode(t, &w.text, w.wanted, &w.ids, err);
-    else if (status == KEN_OK)
-        status = encode_tokenizers(t, &w, err);
+    ken_status status = read_ids(t, text, size, &w, err);
     if (status == KEN_OK) {
         lay_out(t, &w.ids, ids, result);
         status = check_ids(t, ids, err);
     }
+    work_free(&w);
+    return status;
+}
+
+ken_status tokenizer_count(const tokenizer *t, const char *text, size_t size, size_t *out,
+                           ken_error *err) {
+    work w = {.wanted = SIZE_MAX};
+    ken_status status = read_ids(t, text, size, &w, err);
+    if (status == KEN_OK)
+        *out = t->n_before + w.ids.size + t->n_after;
     work_free(&w);
     return status;
 }

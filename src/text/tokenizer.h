@@ -55,6 +55,10 @@ typedef struct tokenizer_result {
 KEN_MUST_CHECK ken_status tokenizer_encode(const tokenizer *t, const char *text, size_t size,
                                            int32_t *ids, tokenizer_result *result, ken_error *err);
 
+/* The ids that the text would have, special ones included, if the context had no end. */
+KEN_MUST_CHECK ken_status tokenizer_count(const tokenizer *t, const char *text, size_t size,
+                                          size_t *out, ken_error *err);
+
 /* The piece of an id as the vocabulary file spells it, or NULL. Belongs to the tokenizer. */
 const char *tokenizer_piece(const tokenizer *t, int32_t id);
 int tokenizer_context_length(const tokenizer *t);

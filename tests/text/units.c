@@ -47,6 +47,11 @@ static void test_counts_and_truncation(void **state) {
     assert_int_equal(result.n_tokens, 5);
     assert_true(result.truncated);
     assert_int_equal(ids[4], 49407);
+    size_t n_all = 0;
+    assert_int_equal(tokenizer_count(t, "a a a a", 7, &n_all, NULL), KEN_OK);
+    assert_int_equal(n_all, 6);
+    assert_int_equal(tokenizer_count(t, "", 0, &n_all, NULL), KEN_OK);
+    assert_int_equal(n_all, 2);
     assert_int_equal(tokenizer_pad_id(t), 0);
     assert_int_equal(tokenizer_context_length(t), 5);
     assert_string_equal(tokenizer_piece(t, 49406), "<start_of_text>");

@@ -78,11 +78,11 @@ static ken_status embed_examples(const rules_category *category, const ken_model
 
 static ken_status make(const rules *r, const prompts *p, const ken_model *model,
                        const classify_options *options, float *texts, float *images,
-                       classifier **out, size_t *n_truncated, ken_error *err) {
+                       classifier **out, buf *warnings, ken_error *err) {
     ken_model_info info;
     ken_model_get_info(model, &info);
     size_t dim = (size_t)info.embedding_width;
-    TRY(prompts_embed(p, model, options->pool, texts, n_truncated, err));
+    TRY(prompts_embed(p, model, options->pool, texts, warnings, err));
     for (size_t i = 0; i < r->n_categories; i++)
         if (r->categories[i].examples.n)
             TRY(embed_examples(&r->categories[i], model, options, images + i * dim, err));
@@ -96,7 +96,7 @@ static ken_status make(const rules *r, const prompts *p, const ken_model *model,
 }
 
 ken_status classify_prepare(const rules *r, const ken_model *model, const classify_options *options,
-                            classifier **out, size_t *n_truncated, ken_error *err) {
+                            classifier **out, buf *warnings, ken_error *err) {
     *out = NULL;
     ken_model_info info;
     ken_model_get_info(model, &info);
@@ -107,7 +107,7 @@ ken_status classify_prepare(const rules *r, const ken_model *model, const classi
     float *texts = mem_zalloc(n_texts, sizeof *texts);
     float *images = mem_zalloc(n_images, sizeof *images);
     ken_status status = texts && images
-                            ? make(r, p, model, options, texts, images, out, n_truncated, err)
+                            ? make(r, p, model, options, texts, images, out, warnings, err)
                             : error_no_memory(err, (n_texts + n_images) * sizeof *texts);
     mem_free(texts);
     mem_free(images);

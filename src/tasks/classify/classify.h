@@ -14,11 +14,11 @@ typedef struct classify_options {
     const pipeline_options *pipeline; /* how they are read; needed only when there are examples */
 } classify_options;
 
-/* Embeds the rules' prompts and example images. `rules` must outlive the classifier. *n_truncated
- * counts prompts that were cut to the model's context. */
+/* Embeds the rules' prompts and example images. `rules` must outlive the classifier. `warnings`
+ * (may be NULL) gets a line for each prompt that was cut to the model's context. */
 KEN_MUST_CHECK ken_status classify_prepare(const rules *r, const ken_model *model,
                                            const classify_options *options, classifier **out,
-                                           size_t *n_truncated, ken_error *err);
+                                           buf *warnings, ken_error *err);
 bool classify_needs_images(const rules *r); /* some category has examples */
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef KEN_TASKS_PROMPTS_H
 #define KEN_TASKS_PROMPTS_H
 
+#include "base/buf.h"
 #include "models/model.h"
 #include "tasks/classify/rules.h"
 
@@ -26,9 +27,11 @@ typedef struct prompts {
 KEN_MUST_CHECK ken_status prompts_new(const rules *r, prompts **out, ken_error *err);
 void prompts_free(prompts *p);
 
-/* Embeds every distinct text once: `out` is [n_texts, E], normalised. *n_truncated (may be NULL)
- * counts the texts that were longer than the model's context. */
+/* Embeds every distinct text once: `out` is [n_texts, E], normalised. `warnings` (may be NULL) gets
+ * a line for each text that is longer than the model's context, with its tokens. */
 KEN_MUST_CHECK ken_status prompts_embed(const prompts *p, const ken_model *model, ken_pool *pool,
-                                        float *out, size_t *n_truncated, ken_error *err);
+                                        float *out, buf *warnings, ken_error *err);
+/* The text on one line, its end left out where it is long. */
+void prompt_put_short(buf *out, const char *text);
 
 #endif

@@ -1,10 +1,11 @@
 /* tasks/classify/prompts_embed.c: the vectors of prompts: from an earlier run's, else encoded. */
+#include "base/utf8.h"
 #include "tasks/classify/prompt_cache.h"
 #include "tasks/classify/prompts.h"
 
 #include <string.h>
 
-enum { batch = 64 };
+enum { batch = 64, max_warnings = 10, shown_characters = 60 };
 
 typedef struct embedding {
     const prompts *p;
@@ -20,17 +21,50 @@ typedef struct embedding {
     prompt_key *new_keys; /* [n_unknown] */
 } embedding;
 
-static ken_status tokenize(embedding *e, size_t *n_truncated, ken_error *err) {
+void prompt_put_short(buf *out, const char *text) {
+    size_t size = strlen(text), at = 0;
+    for (int n = 0; at < size && n < shown_characters; n++) {
+        uint32_t code;
+        size_t bytes = utf8_decode(text + at, size - at, &code);
+        if (code < ' ')
+            buf_putc(out, ' ');
+        else
+            buf_append(out, text + at, bytes);
+        at += bytes;
+    }
+    if (at < size)
+        buf_puts(out, "...");
+}
+
+/* Says that a text was cut; the first few of them by name. */
+static ken_status warn_of_cut(const embedding *e, const char *text, size_t n_cut, buf *warnings,
+                              ken_error *err) {
+    size_t n_tokens;
+    if (n_cut > max_warnings)
+        return KEN_OK;
+    TRY(tokenizer_count(model_tokenizer(e->model), text, strlen(text), &n_tokens, err));
+    buf_puts(warnings, "prompt '");
+    prompt_put_short(warnings, text);
+    buf_printf(warnings, "' has %zu tokens, the model reads %zu: the rest was cut\n", n_tokens,
+               e->context);
+    return buf_check(warnings, err);
+}
+
+static ken_status tokenize(embedding *e, buf *warnings, ken_error *err) {
+    size_t n_cut = 0;
     for (size_t i = 0; i < e->p->n_texts; i++) {
         const char *text = e->p->texts[i];
         int32_t *ids = e->ids + i * e->context;
         ken_token_info info;
         TRY(ken_model_tokenize(e->model, text, strlen(text), ids, &info, err));
         TRY(prompt_key_of(ids, e->context, &e->keys[i], err));
-        if (info.truncated && n_truncated)
-            ++*n_truncated;
+        if (info.truncated && warnings)
+            TRY(warn_of_cut(e, text, ++n_cut, warnings, err));
     }
-    return KEN_OK;
+    if (n_cut > max_warnings)
+        buf_printf(warnings, "%zu more prompts were cut to %zu tokens\n", n_cut - max_warnings,
+                   e->context);
+    return warnings ? buf_check(warnings, err) : KEN_OK;
 }
 
 static void recall(embedding *e, const prompt_cache *known) {
@@ -79,14 +113,14 @@ static ken_status encode_unknown(embedding *e, const prompt_cache *known, ken_po
     return KEN_OK;
 }
 
-static ken_status embed(embedding *e, ken_pool *pool, size_t *n_truncated, ken_error *err) {
+static ken_status embed(embedding *e, ken_pool *pool, buf *warnings, ken_error *err) {
     size_t n = e->p->n_texts;
     e->ids = mem_zalloc(n * e->context, sizeof *e->ids);
     e->keys = mem_zalloc(n, sizeof *e->keys);
     e->unknown = mem_zalloc(n, sizeof *e->unknown);
     if (!e->ids || !e->keys || !e->unknown)
         return error_no_memory(err, n * e->context * sizeof *e->ids);
-    TRY(tokenize(e, n_truncated, err));
+    TRY(tokenize(e, warnings, err));
     prompt_cache known;
     prompt_cache_open(&known, e->model, e->dim);
     recall(e, &known);
@@ -96,11 +130,9 @@ static ken_status embed(embedding *e, ken_pool *pool, size_t *n_truncated, ken_e
 }
 
 ken_status prompts_embed(const prompts *p, const ken_model *model, ken_pool *pool, float *out,
-                         size_t *n_truncated, ken_error *err) {
+                         buf *warnings, ken_error *err) {
     ken_model_info info;
     ken_model_get_info(model, &info);
-    if (n_truncated)
-        *n_truncated = 0;
     embedding e = {
         .p = p,
         .model = model,
@@ -108,7 +140,7 @@ ken_status prompts_embed(const prompts *p, const ken_model *model, ken_pool *poo
         .dim = (size_t)info.embedding_width,
         .out = out,
     };
-    ken_status status = embed(&e, pool, n_truncated, err);
+    ken_status status = embed(&e, pool, warnings, err);
     mem_free(e.ids);
     mem_free(e.keys);
     mem_free(e.unknown);
