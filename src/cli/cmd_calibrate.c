@@ -200,6 +200,7 @@ static ken_status print_results(const calibrated *c, ken_error *err) {
 
 static ken_status run_job(char **args, const threshold_goal *goal, job *j, ken_error *err) {
     TRY(rules_load(args[0], &j->rules, err));
+    TRY(rules_edit_check(j->rules, err));
     TRY(labels_path ? labels_read(labels_path, &j->labels, err)
                     : labels_from_folders(&j->labels, err));
     TRY(samples_open(args[1], &j->samples, err));
