@@ -200,6 +200,7 @@ static ken_status print_results(const calibrated *c, ken_error *err) {
 
 static ken_status run_job(char **args, const threshold_goal *goal, job *j, ken_error *err) {
     TRY(rules_load(args[0], &j->rules, err));
+    TRY(rules_edit_check(j->rules, err));
     TRY(labels_path ? labels_read(labels_path, &j->labels, err)
                     : labels_from_folders(&j->labels, err));
     TRY(samples_open(args[1], &j->samples, err));
@@ -249,8 +250,8 @@ const command cmd_calibrate = {
         "score, by Platt's curve and by isotonic regression.\n\n"
         "Exit code 1 when some categories were left as they are, 65 when all were.",
     .examples = "  ken calibrate clothes.yaml photos.parquet --folders-as-labels -o fitted.yaml\n"
-                "  ken calibrate clothes.yaml photos.parquet --labels labels.csv "
-                "--target-precision 0.95 -o fitted.yaml --plot fitted.svg\n",
+                "  ken calibrate clothes.yaml photos.parquet --labels labels.csv \\\n"
+                "      --target-precision 0.95 -o fitted.yaml --plot fitted.svg\n",
     .options = options,
     .run = run,
 };

@@ -135,6 +135,9 @@ static void test_sys(void **state) {
         block[i] = 1;
     mem_free((char *)(uintptr_t)block);
     assert_true(sys_peak_rss() >= before + (48 << 20));
+    assert_true(sys_rss() > 1 << 20);
+    if (sys_reset_peak_rss())
+        assert_true(sys_peak_rss() < before + (48 << 20));
     double begin = sys_seconds();
     sys_yield();
     assert_true(sys_seconds() >= begin);

@@ -59,6 +59,8 @@ def random_rules(rng, multiple, neutral):
             category |= {"negative": [str(w) for w in rng.choice([w for w in WORDS if w != word], 2, replace=False)],
                          "threshold": round(float(rng.normal(0, 0.1)), 3)}
         rules["categories"][word] = category
+    # Not every category has the same neutral test, or one at all.
+    rules["categories"]["shirt"] |= {"neutral": ["a picture of a table"], "neutral_margin": 0.01} if multiple else {}
     return rules
 
 

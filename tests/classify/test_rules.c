@@ -48,8 +48,13 @@ static void reads_every_key(void **state) {
     assert_string_equal(r->source, whole);
     assert_string_equal(r->none_label, "nothing");
     assert_false(r->multiple);
-    assert_true(r->prompts_are_names);
-    assert_true(r->neutral_margin == 0.01f);
+    assert_int_equal(r->categories[0].templates.n, 2);
+    assert_true(r->categories[0].neutral_margin == 0.01f);
+    assert_int_equal(r->n_neutral, 1);
+    assert_ptr_equal(r->categories[0].neutral, r->categories[2].neutral);
+    assert_string_equal(r->categories[0].neutral->texts.items[0], "a photo");
+    assert_string_equal(r->categories[2].where, "r.yaml");
+    assert_string_equal(r->categories[2].dir, "some/dir");
     assert_true(r->categories[0].threshold == 0.03f);
     assert_true(r->categories[1].threshold == 0.02f);
     assert_int_equal(r->categories[0].positive.n, 2);
@@ -69,15 +74,68 @@ static void reads_every_key(void **state) {
 static void defaults_are_those_of_the_documentation(void **state) {
     (void)state;
     rules *r = parse("version: 1\ncategories: {a: {positive: [no, 1.5]}}\n");
-    assert_false(r->prompts_are_names);
+    assert_int_equal(r->categories[0].templates.n, 0);
     assert_true(r->multiple);
     assert_string_equal(r->none_label, "none of these");
     assert_true(r->categories[0].threshold == 0);
-    assert_true(r->neutral_margin == 0);
-    assert_int_equal(r->neutral.n, 0);
+    assert_true(r->categories[0].neutral_margin == 0);
+    assert_null(r->categories[0].neutral);
+    assert_int_equal(r->categories[0].negative.n, 0);
+    assert_int_equal(r->categories[0].level, RULES_LEVEL_NONE);
     /* A plain word or number in a list of texts is a text. */
     assert_string_equal(r->categories[0].positive.items[0], "no");
     assert_string_equal(r->categories[0].positive.items[1], "1.5");
+    rules_free(r);
+}
+
+static const char inheriting[] =
+    "version: 1\n"
+    "templates: [\"a {}\", \"the {}\"]\n"
+    "neutral: [n1, n2]\n"
+    "neutral_margin: 0.1\n"
+    "negative: [others]\n"
+    "threshold: 0.2\n"
+    "examples_weight: 0.3\n"
+    "level: review\n"
+    "categories:\n"
+    "  all of it: {positive: [x], examples: [e]}\n"
+    "  nothing of it:\n"
+    "    positive: [x]\n"
+    "    examples: [e]\n"
+    "    templates: [\"my {}\"]\n"
+    "    neutral: [n3]\n"
+    "    neutral_margin: -0.1\n"
+    "    negative: [y, z]\n"
+    "    threshold: 0.4\n"
+    "    examples_weight: 0.5\n"
+    "    level: block\n"
+    "  none: {positive: [x], templates: [], neutral: [], negative: []}\n"
+    "  sentences: {positive: [x], prompts_are: sentences}\n";
+
+static void categories_inherit_what_they_do_not_say(void **state) {
+    (void)state;
+    rules *r = parse(inheriting);
+    const rules_category *c = r->categories;
+    assert_int_equal(c[0].templates.n, 2);
+    assert_string_equal(c[0].neutral->texts.items[1], "n2");
+    assert_true(c[0].neutral_margin == 0.1f && c[0].threshold == 0.2f);
+    assert_true(c[0].examples_weight == 0.3f);
+    assert_string_equal(c[0].negative.items[0], "others");
+    assert_int_equal(c[0].level, RULES_LEVEL_REVIEW);
+
+    assert_string_equal(c[1].templates.items[0], "my {}");
+    assert_string_equal(c[1].neutral->texts.items[0], "n3");
+    assert_true(c[1].neutral_margin == -0.1f && c[1].threshold == 0.4f);
+    assert_true(c[1].examples_weight == 0.5f);
+    assert_int_equal(c[1].negative.n, 2);
+    assert_int_equal(c[1].level, RULES_LEVEL_BLOCK);
+
+    assert_int_equal(c[2].templates.n, 0);
+    assert_null(c[2].neutral);
+    assert_int_equal(c[2].negative.n, 0);
+    assert_int_equal(c[3].templates.n, 0);
+    assert_ptr_equal(c[3].neutral, c[0].neutral);
+    assert_int_equal(r->n_neutral, 2);
     rules_free(r);
 }
 
@@ -105,8 +163,8 @@ static const struct refusal {
     {"version: 1\ntreshold: 1\n", "r.yaml:2:1: unknown key 'treshold' in the rules",
      "did you mean 'threshold'?", 0},
     {"version: 1\nxyzzy: 1\n", "r.yaml:2:1: unknown key 'xyzzy' in the rules",
-     "known keys: version, templates, prompts_are, neutral, neutral_margin, threshold, multiple, "
-     "none_label, categories",
+     "known keys: version, include, templates, prompts_are, neutral, neutral_margin, negative, "
+     "threshold, multiple, none_label, examples_weight, level, categories",
      0},
     {HEAD "  a:\n    positve: [x]\n", "r.yaml:4:5: unknown key 'positve' in category 'a'",
      "did you mean 'positive'?", 0},
@@ -162,7 +220,29 @@ static const struct refusal {
     {"version: 1\nprompts_are: names\n",
      "r.yaml:2:14: 'prompts_are' is names, but there are no 'templates'", NULL, 0},
     {"version: 1\nneutral_margin: 0.1\ncategories: {a: {positive: [x]}}\n",
-     "r.yaml:2:1: there is a 'neutral_margin' but no 'neutral' prompts", NULL, 0},
+     "r.yaml:2:1: the file has a 'neutral_margin' but no 'neutral' prompts", NULL, 0},
+    {HEAD "  a: {positive: [x], neutral_margin: 0.1}\n",
+     "r.yaml:3:22: category 'a' has a 'neutral_margin' but no 'neutral' prompts", NULL, 0},
+    {"version: 1\nneutral: [n]\ncategories: {a: {positive: [x], neutral: [], neutral_margin: 0}}\n",
+     "r.yaml:3:46: category 'a' has a 'neutral_margin' but no 'neutral' prompts", NULL, 0},
+    /* [] takes away what is inherited, and there must be something. */
+    {HEAD "  a: {positive: [x], negative: []}\n", "r.yaml:3:32: the list 'negative' is empty", NULL,
+     0},
+    {HEAD "  a: {positive: [x], neutral: []}\n", "r.yaml:3:31: the list 'neutral' is empty", NULL,
+     0},
+    {HEAD "  a: {positive: [x], templates: []}\n", "r.yaml:3:33: the list 'templates' is empty",
+     NULL, 0},
+    {HEAD "  a: {positive: [x], prompts_are: names}\n",
+     "r.yaml:3:35: 'prompts_are' is names, but there are no 'templates'", NULL, 0},
+    {HEAD "  a: {positive: [x], templates: [\"{}\", y]}\n",
+     "r.yaml:3:40: template 'y' has no place for the name", "write {} where the name goes", 0},
+    {HEAD "  a: {positive: [x], templates: openai-8}\n",
+     "r.yaml:3:33: there are no templates with the name 'openai-8'", "did you mean 'openai-80'?",
+     0},
+    {"version: 1\ntemplates: t.txt\n",
+     "r.yaml:2:12: templates cannot come from the file 't.txt': the rules come from none", NULL, 0},
+    {"version: 1\ninclude: [a.yaml]\n",
+     "r.yaml:2:1: rules that come from no file cannot include one", NULL, 0},
     {"version: &x 1\n", "r.yaml:1:10: anchors are not used here, found '&x'", NULL, 0},
     {"version: *x\n", "r.yaml:1:10: aliases are not used here, found '*x'", NULL, 0},
     {"version: !!int 1\n", "r.yaml:1:10: tags are not used here, found 'tag:yaml.org,2002:int'",
@@ -234,8 +314,9 @@ static void refuses_what_is_too_large(void **state) {
     for (int i = 0; i < 101; i++)
         buf_printf(&text, "%s%d", i ? ", " : "", i);
     buf_puts(&text, "]}}\n");
-    expect_refusal(&text, KEN_TOO_LARGE,
-                   "r.yaml: the rules make 101000 prompts of 1000 templates, the limit is 100000");
+    expect_refusal(
+        &text, KEN_TOO_LARGE,
+        "r.yaml: the rules make 101000 prompts with their templates, the limit is 100000");
     buf_free(&text);
 }
 
@@ -271,7 +352,8 @@ static void prompts_are_expanded_and_distinct(void **state) {
     assert_int_equal(p->positive[1].texts[1], 1);
     assert_int_equal(p->negative[1].n, 0);
     assert_int_equal(p->positive[2].n, 0);
-    assert_int_equal(p->neutral.n, 1);
+    assert_int_equal(p->n_neutral, 1);
+    assert_int_equal(p->neutral[0].n, 1);
     prompts_free(p);
     rules_free(r);
 }
@@ -345,6 +427,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_key),
         cmocka_unit_test(defaults_are_those_of_the_documentation),
+        cmocka_unit_test(categories_inherit_what_they_do_not_say),
         cmocka_unit_test(refuses_with_place_and_reason),
         cmocka_unit_test(refuses_what_is_too_large),
         cmocka_unit_test(a_missing_file_is_not_found),

@@ -111,12 +111,22 @@ static bool is_as_wanted(const editor *e, const yaml_node *before, const char *c
     return good;
 }
 
+ken_status rules_edit_check(const rules *r, ken_error *err) {
+    if (!r->included)
+        return KEN_OK;
+    ken_status status =
+        error_set(err, KEN_UNSUPPORTED, "'%s' includes '%s', and thresholds go into one file only",
+                  r->where, r->included->where);
+    return error_hint(err, status, "put the categories into one file, without 'include'");
+}
+
 ken_status rules_edit_thresholds(const rules *r, const char *const *thresholds, buf *out,
                                  ken_error *err) {
     arena memory = {0};
     const yaml_node *root;
     size_t from = out->size;
     editor e = {.r = r, .out = out};
+    TRY(rules_edit_check(r, err));
     ken_status status = yaml_parse(r->source, strlen(r->source), r->where, &memory, &root, err);
     if (status == KEN_OK) {
         edit(&e, root, thresholds);

@@ -6,6 +6,8 @@
 #include "base/buf.h"
 #include "tasks/classify/rules.h"
 
+/* Fails when the rules include other files: thresholds are put into one file only. */
+KEN_MUST_CHECK ken_status rules_edit_check(const rules *r, ken_error *err);
 /* Appends the source of `r` with thresholds[i] (decimal text; NULL: as it is) in category i. The
  * result is read again and compared before it is given out: KEN_UNSUPPORTED when a category is
  * written in a way that has no place for a threshold. */

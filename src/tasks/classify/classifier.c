@@ -46,6 +46,11 @@ static ken_status fail_mean(const char *kind, const char *category, ken_error *e
     return error_hint(err, status, "use fewer or other prompts");
 }
 
+static ken_status fail_neutral(ken_error *err) {
+    ken_status status = error_set(err, KEN_BAD_FORMAT, "the neutral prompts cancel each other out");
+    return error_hint(err, status, "use fewer or other prompts");
+}
+
 /* The positive set of category `i`: its prompts, its examples or both. */
 static ken_status positive_set(const classifier *c, const prompts *p, size_t i,
                                const float *prompt_embeddings, const float *example_means,
@@ -81,15 +86,17 @@ static ken_status fill_sets(classifier *c, const prompts *p, const float *prompt
             return fail_mean("negative", r->categories[i].name, err);
         set++;
     }
-    c->neutral_set = p->neutral.n ? set : SIZE_MAX;
-    if (p->neutral.n &&
-        !set_mean(&p->neutral, prompt_embeddings, c->dim, sum, c->sets + set * c->dim))
-        return fail_mean("neutral", "the rules", err);
+    for (size_t i = 0; i < r->n_categories; i++)
+        c->neutral_set[i] =
+            r->categories[i].neutral ? set + r->categories[i].neutral->number : SIZE_MAX;
+    for (size_t i = 0; i < p->n_neutral; i++, set++)
+        if (!set_mean(&p->neutral[i], prompt_embeddings, c->dim, sum, c->sets + set * c->dim))
+            return fail_neutral(err);
     return KEN_OK;
 }
 
 static size_t count_sets(const rules *r, const prompts *p) {
-    size_t n = r->n_categories + (p->neutral.n > 0);
+    size_t n = r->n_categories + p->n_neutral;
     for (size_t i = 0; i < r->n_categories; i++)
         n += p->negative[i].n > 0;
     return n;
@@ -110,9 +117,10 @@ static ken_status new_classifier(const rules *r, size_t n_sets, size_t dim, cons
     c->n_sets = n_sets;
     size_t panels = (n_sets + k->gemm_f32_nr - 1) / k->gemm_f32_nr;
     c->negative_set = mem_zalloc(r->n_categories, sizeof *c->negative_set);
+    c->neutral_set = mem_zalloc(r->n_categories, sizeof *c->neutral_set);
     c->sets = mem_zalloc(n_sets * dim, sizeof *c->sets);
     c->packed = mem_zalloc(panels * k->gemm_f32_nr * dim, sizeof *c->packed);
-    if (!c->negative_set || !c->sets || !c->packed) {
+    if (!c->negative_set || !c->neutral_set || !c->sets || !c->packed) {
         classifier_free(c);
         return error_no_memory(err, n_sets * dim * sizeof *c->sets);
     }
@@ -153,8 +161,7 @@ ken_status classifier_new_linear(const rules *r, const float *weight, const floa
     memcpy(c->sets, weight, c->n_sets * dim * sizeof *weight);
     memcpy(c->bias, bias, c->n_sets * sizeof *bias);
     for (size_t i = 0; i < r->n_categories; i++)
-        c->negative_set[i] = SIZE_MAX;
-    c->neutral_set = SIZE_MAX;
+        c->negative_set[i] = c->neutral_set[i] = SIZE_MAX;
     k->gemm_f32_pack(c->sets, dim, c->n_sets, dim, c->packed);
     return KEN_OK;
 }
@@ -163,6 +170,7 @@ void classifier_free(classifier *c) {
     if (!c)
         return;
     mem_free(c->negative_set);
+    mem_free(c->neutral_set);
     mem_free(c->sets);
     mem_free(c->packed);
     mem_free(c->bias);
@@ -208,7 +216,8 @@ void classifier_similarities(const classifier *c, const float *embeddings, size_
  */
 
 bool classifier_beats_neutral(const classifier *c, const verdict *v) {
-    return c->neutral_set == SIZE_MAX || v->pos_sim >= v->neutral_sim + c->rules->neutral_margin;
+    return c->neutral_set[v->category] == SIZE_MAX ||
+           v->pos_sim >= v->neutral_sim + c->rules->categories[v->category].neutral_margin;
 }
 
 static verdict_test apply_rules(const classifier *c, const verdict *v) {
@@ -219,16 +228,16 @@ static verdict_test apply_rules(const classifier *c, const verdict *v) {
 }
 
 static void fill_verdict(const classifier *c, const float *similarities, size_t i, verdict *v) {
-    size_t negative = c->negative_set[i];
+    size_t negative = c->negative_set[i], neutral = c->neutral_set[i];
     *v = (verdict){
         .category = (uint32_t)i,
         .pos_sim = similarities[i],
         .neg_sim = negative == SIZE_MAX ? NAN : similarities[negative],
-        .neutral_sim = c->neutral_set == SIZE_MAX ? NAN : similarities[c->neutral_set],
+        .neutral_sim = neutral == SIZE_MAX ? NAN : similarities[neutral],
     };
     if (negative != SIZE_MAX)
         v->score = v->pos_sim - v->neg_sim;
-    else if (c->neutral_set != SIZE_MAX)
+    else if (neutral != SIZE_MAX)
         v->score = v->pos_sim - v->neutral_sim;
     else
         v->score = v->pos_sim;
@@ -331,7 +340,7 @@ size_t classifier_matches(const classifier *c, const float *similarities, verdic
 static void put_neutral(const classifier *c, const verdict *v, buf *out) {
     float lead = v->pos_sim - v->neutral_sim;
     buf_printf(out, "%s neutral by %.4f, needs %.4g", lead >= 0 ? "ahead of" : "behind",
-               fabs((double)lead), (double)c->rules->neutral_margin);
+               fabs((double)lead), (double)c->rules->categories[v->category].neutral_margin);
 }
 
 static void put_test(const classifier *c, const verdict *v, buf *out) {
@@ -340,7 +349,7 @@ static void put_test(const classifier *c, const verdict *v, buf *out) {
     buf_printf(out, "score %.4f is %.4f %s threshold %.4g", (double)v->score, fabs(lead),
                v->score >= c->rules->categories[v->category].threshold ? "above" : "below",
                threshold);
-    if (c->neutral_set == SIZE_MAX)
+    if (c->neutral_set[v->category] == SIZE_MAX)
         return;
     buf_puts(out, v->test == VERDICT_BELOW_NEUTRAL ? ", but " : "; ");
     put_neutral(c, v, out);
@@ -364,9 +373,10 @@ void classifier_reason(const classifier *c, const verdict *verdicts, const verdi
 
 /* How far a category is from matching: the larger of what its two tests lack. */
 static double shortfall(const classifier *c, const verdict *v) {
-    double lacks = (double)c->rules->categories[v->category].threshold - (double)v->score;
-    if (c->neutral_set != SIZE_MAX) {
-        double margin = (double)v->neutral_sim + (double)c->rules->neutral_margin;
+    const rules_category *category = &c->rules->categories[v->category];
+    double lacks = (double)category->threshold - (double)v->score;
+    if (category->neutral) {
+        double margin = (double)v->neutral_sim + (double)category->neutral_margin;
         lacks = fmax(lacks, margin - (double)v->pos_sim);
     }
     return lacks;

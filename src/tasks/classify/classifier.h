@@ -29,10 +29,10 @@ typedef struct classifier {
     const rules *rules; /* borrowed */
     classifier_options options;
     const kernels *kernels;
-    size_t dim;           /* E */
-    size_t n_sets;        /* columns of the similarities: positives, then negatives, then neutral */
+    size_t dim;    /* E */
+    size_t n_sets; /* columns of the similarities: positives, then negatives, then neutrals */
     size_t *negative_set; /* of each category; SIZE_MAX: it has none */
-    size_t neutral_set;   /* SIZE_MAX: none */
+    size_t *neutral_set;  /* the same; categories may share one */
     float *sets;          /* [n_sets, E], normalised */
     float *packed;        /* the same, as gemm_f32 wants it */
     float *bias;          /* [n_sets] added to the similarities of a linear head; else NULL */

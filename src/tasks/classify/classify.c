@@ -31,16 +31,16 @@ static ken_status mean_of(const samples *s, float *out, ken_error *err) {
     return KEN_OK;
 }
 
-/* The patterns, made relative to the rules file's folder. */
-static ken_status list_examples(const rules *r, const rules_category *category, arena *memory,
-                                const char ***out, ken_error *err) {
+/* The patterns, made relative to the folder of the category's file. */
+static ken_status list_examples(const rules_category *category, arena *memory, const char ***out,
+                                ken_error *err) {
     const char **paths = arena_array(memory, category->examples.n, sizeof *paths);
     if (!paths)
         return error_no_memory(err, category->examples.n * sizeof *paths);
     for (size_t i = 0; i < category->examples.n; i++) {
         const char *pattern = category->examples.items[i];
-        bool whole = pattern[0] == '/' || strcmp(r->dir, ".") == 0;
-        paths[i] = whole ? pattern : arena_printf(memory, "%s/%s", r->dir, pattern);
+        bool whole = pattern[0] == '/' || strcmp(category->dir, ".") == 0;
+        paths[i] = whole ? pattern : arena_printf(memory, "%s/%s", category->dir, pattern);
         if (!paths[i])
             return error_no_memory(err, strlen(pattern));
     }
@@ -48,13 +48,12 @@ static ken_status list_examples(const rules *r, const rules_category *category, 
     return KEN_OK;
 }
 
-static ken_status embed_examples(const rules *r, const rules_category *category,
-                                 const ken_model *model, const classify_options *options,
-                                 float *out, ken_error *err) {
+static ken_status embed_examples(const rules_category *category, const ken_model *model,
+                                 const classify_options *options, float *out, ken_error *err) {
     arena memory = {0};
     const char **paths = NULL;
     samples *s = NULL;
-    ken_status status = list_examples(r, category, &memory, &paths, err);
+    ken_status status = list_examples(category, &memory, &paths, err);
     if (status == KEN_OK) {
         inputs_options in = {.args = paths, .n_args = category->examples.n};
         status = samples_embed(model, options->meta, &in, options->pipeline, &s, err);
@@ -67,7 +66,7 @@ static ken_status embed_examples(const rules *r, const rules_category *category,
     if (status == KEN_OK)
         status = mean_of(s, out, err);
     if (status != KEN_OK)
-        error_prefix(err, status, "%s:%d: examples of '%s'", r->where, category->line,
+        error_prefix(err, status, "%s:%d: examples of '%s'", category->where, category->line,
                      category->name);
     samples_free(s);
     arena_free(&memory);
@@ -86,7 +85,7 @@ static ken_status make(const rules *r, const prompts *p, const ken_model *model,
     TRY(prompts_embed(p, model, options->pool, texts, n_truncated, err));
     for (size_t i = 0; i < r->n_categories; i++)
         if (r->categories[i].examples.n)
-            TRY(embed_examples(r, &r->categories[i], model, options, images + i * dim, err));
+            TRY(embed_examples(&r->categories[i], model, options, images + i * dim, err));
     const classifier_options chosen = {
         .mode = options->mode,
         .logit_scale = info.logit_scale,

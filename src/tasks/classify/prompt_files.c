@@ -167,8 +167,17 @@ ken_status templates_read(const char *spec, const char *dir, arena *memory, rule
     source s = {.memory = memory, .err = err};
     if (find_set(spec, out))
         return KEN_OK;
-    TRY(split_spec(spec, dir, &s));
-    if (is_json(s.path)) {
+    TRY(split_spec(spec, dir ? dir : ".", &s));
+    bool is_text = strcasecmp(file_extension(s.path), ".txt") == 0;
+    if (!is_json(s.path) && !is_text)
+        return unknown_set(spec, err);
+    if (!dir)
+        return error_set(err, KEN_BAD_FORMAT,
+                         "templates cannot come from the file '%s': the rules come from none",
+                         spec);
+    if (is_text) {
+        TRY(read_lines(&s, out));
+    } else {
         json_t *doc;
         const json_t *list = NULL;
         TRY(doc_read(s.path, max_file_bytes, &doc, err));
@@ -177,10 +186,6 @@ ken_status templates_read(const char *spec, const char *dir, arena *memory, rule
             status = read_list(&s, list, out);
         json_decref(doc);
         TRY(status);
-    } else if (strcasecmp(file_extension(s.path), ".txt") == 0) {
-        TRY(read_lines(&s, out));
-    } else {
-        return unknown_set(spec, err);
     }
     for (size_t i = 0; i < out->n; i++)
         if (!template_has_place(out->items[i]))

@@ -11,7 +11,7 @@
 #include "tasks/classify/rules.h"
 
 /* Templates: every one must have a place for the name. Texts lie in `memory`. A FILE is relative to
- * `dir`. */
+ * `dir`, and refused when that is NULL. */
 KEN_MUST_CHECK ken_status templates_read(const char *spec, const char *dir, arena *memory,
                                          rules_texts *out, ken_error *err);
 

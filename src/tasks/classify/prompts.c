@@ -47,10 +47,10 @@ static void expand(const char *template_text, const char *name, buf *out) {
     }
 }
 
-/* Adds the texts of one set; `templates` is NULL when they are taken whole. */
+/* Adds the texts of one set, each in every template; without templates they are taken whole. */
 static ken_status add_set(prompts *p, const rules_texts *names, const rules_texts *templates,
                           prompt_set *out, ken_error *err) {
-    size_t n = names->n * (templates ? templates->n : 1);
+    size_t n_templates = templates->n ? templates->n : 1, n = names->n * n_templates;
     out->texts = arena_array(&p->memory, n, sizeof *out->texts);
     if (!out->texts)
         return error_no_memory(err, n * sizeof *out->texts);
@@ -58,8 +58,8 @@ static ken_status add_set(prompts *p, const rules_texts *names, const rules_text
     buf_init(&text, max_prompt_bytes);
     ken_status status = KEN_OK;
     for (size_t i = 0; i < n && status == KEN_OK; i++) {
-        const char *name = names->items[templates ? i / templates->n : i];
-        expand(templates ? templates->items[i % templates->n] : "{}", name, &text);
+        const char *name = names->items[i / n_templates];
+        expand(templates->n ? templates->items[i % n_templates] : "{}", name, &text);
         status = buf_check(&text, err);
         if (status == KEN_OK)
             status = intern(p, text.data, text.size, &out->texts[out->n++], err);
@@ -71,19 +71,15 @@ static ken_status add_set(prompts *p, const rules_texts *names, const rules_text
 }
 
 static ken_status add_all(prompts *p, const rules *r, ken_error *err) {
-    const rules_texts *templates = r->prompts_are_names ? &r->templates : NULL;
+    static const rules_texts whole = {0};
     for (size_t i = 0; i < r->n_categories; i++) {
-        TRY(add_set(p, &r->categories[i].positive, templates, &p->positive[i], err));
-        TRY(add_set(p, &r->categories[i].negative, templates, &p->negative[i], err));
+        const rules_category *c = &r->categories[i];
+        TRY(add_set(p, &c->positive, &c->templates, &p->positive[i], err));
+        TRY(add_set(p, &c->negative, &c->templates, &p->negative[i], err));
     }
-    return add_set(p, &r->neutral, NULL, &p->neutral, err);
-}
-
-static size_t count_texts(const rules *r) {
-    size_t n = 0;
-    for (size_t i = 0; i < r->n_categories; i++)
-        n += r->categories[i].positive.n + r->categories[i].negative.n;
-    return n * (r->prompts_are_names ? r->templates.n : 1) + r->neutral.n;
+    for (const rules_neutral *set = r->neutral; set; set = set->next)
+        TRY(add_set(p, &set->texts, &whole, &p->neutral[set->number], err));
+    return KEN_OK;
 }
 
 ken_status prompts_new(const rules *r, prompts **out, ken_error *err) {
@@ -91,14 +87,16 @@ ken_status prompts_new(const rules *r, prompts **out, ken_error *err) {
     prompts *p = mem_zalloc(1, sizeof *p);
     if (!p)
         return error_no_memory(err, sizeof *p);
-    size_t n = count_texts(r);
+    size_t n = rules_n_prompts(r);
     for (p->n_slots = 16; p->n_slots < 2 * n;)
         p->n_slots *= 2;
     p->texts = arena_array(&p->memory, n, sizeof *p->texts);
     p->slots = arena_array(&p->memory, p->n_slots, sizeof *p->slots);
     p->positive = arena_array(&p->memory, r->n_categories, sizeof *p->positive);
     p->negative = arena_array(&p->memory, r->n_categories, sizeof *p->negative);
-    ken_status status = p->texts && p->slots && p->positive && p->negative
+    p->neutral = arena_array(&p->memory, r->n_neutral, sizeof *p->neutral);
+    p->n_neutral = r->n_neutral;
+    ken_status status = p->texts && p->slots && p->positive && p->negative && p->neutral
                             ? add_all(p, r, err)
                             : error_no_memory(err, n * sizeof *p->texts);
     if (status == KEN_OK)

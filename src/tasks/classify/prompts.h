@@ -17,7 +17,8 @@ typedef struct prompts {
     const char **texts; /* distinct, in order of first use */
     size_t n_texts;
     prompt_set *positive, *negative; /* of each category; n is 0 where it has none */
-    prompt_set neutral;
+    prompt_set *neutral;             /* of each of the rules' neutral sets */
+    size_t n_neutral;
     uint32_t *slots; /* hash table of indices + 1 while texts are gathered */
     size_t n_slots;
 } prompts;

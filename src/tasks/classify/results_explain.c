@@ -56,6 +56,10 @@ static void put_category(const results *r, const verdict *verdicts, const verdic
     put_texts("positive", &category->positive, out);
     put_texts("negative", &category->negative, out);
     put_texts("examples", &category->examples, out);
+    if (category->neutral) {
+        put_texts("neutral", &category->neutral->texts, out);
+        buf_printf(out, "    margin   %.4g\n", (double)category->neutral_margin);
+    }
 }
 
 ken_status results_explain(const results *r, const char *id, buf *out, ken_error *err) {
@@ -69,10 +73,6 @@ ken_status results_explain(const results *r, const char *id, buf *out, ken_error
     size_t best = results_predicted(r, verdicts);
     buf_printf(out, "%s: %s\n", id,
                best < by->n_categories ? by->categories[best].name : by->none_label);
-    if (by->neutral.n) {
-        put_texts("neutral", &by->neutral, out);
-        buf_printf(out, "    margin   %.4g\n", (double)by->neutral_margin);
-    }
     for (size_t i = 0; i < by->n_categories; i++)
         put_category(r, verdicts, &verdicts[i], out);
     mem_free(verdicts);

@@ -63,7 +63,7 @@ ken_status results_write_parquet(const results *r, const char *path, ken_error *
         {"ken.program_version", ken_version()},
         {"ken.kind", "classification"},
         {"ken.mode", classify_mode_name(r->classifier->options.mode)},
-        {"ken.rules", r->classifier->rules->source ? r->classifier->rules->source : ""},
+        {"ken.rules", r->classifier->rules->all_text ? r->classifier->rules->all_text : ""},
         {"ken.model_id", m->model_id ? m->model_id : ""},
         {"ken.model_revision", m->model_revision ? m->model_revision : ""},
         {"ken.weights_sha256", m->weights_sha256 ? m->weights_sha256 : ""},

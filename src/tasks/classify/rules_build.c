@@ -57,8 +57,11 @@ ken_status rules_set_templates(rules *r, const rules_texts *templates, ken_error
                                         "template '%s' has no place for the name",
                                         templates->items[i]),
                               "write {} where the name goes");
-    r->prompts_are_names = true;
-    return copy_texts(r, templates, &r->templates, err);
+    rules_texts copy;
+    TRY(copy_texts(r, templates, &copy, err));
+    for (size_t i = 0; i < r->n_categories; i++)
+        r->categories[i].templates = copy;
+    return KEN_OK;
 }
 
 ken_status rules_reserve(rules *r, size_t n, ken_error *err) {
@@ -74,6 +77,8 @@ ken_status rules_add_category(rules *r, const char *name, const rules_texts *pos
     if (rules_find(r, name) < r->n_categories)
         return error_set(err, KEN_BAD_ARGUMENT, "class '%s' is given twice", name);
     rules_category *c = &r->categories[r->n_categories];
+    c->where = r->where;
+    c->dir = r->dir;
     c->name = arena_strdup(&r->memory, name);
     if (!c->name)
         return error_no_memory(err, strlen(name));
@@ -82,28 +87,34 @@ ken_status rules_add_category(rules *r, const char *name, const rules_texts *pos
     return KEN_OK;
 }
 
-ken_status rules_check_size(const rules *r, ken_error *err) {
+size_t rules_n_prompts(const rules *r) {
     size_t n = 0;
-    for (size_t i = 0; i < r->n_categories; i++)
-        n += r->categories[i].positive.n + r->categories[i].negative.n;
-    if (r->prompts_are_names)
-        n *= r->templates.n;
-    n += r->neutral.n;
+    for (size_t i = 0; i < r->n_categories; i++) {
+        const rules_category *c = &r->categories[i];
+        n += (c->positive.n + c->negative.n) * (c->templates.n ? c->templates.n : 1);
+    }
+    for (const rules_neutral *set = r->neutral; set; set = set->next)
+        n += set->texts.n;
+    return n;
+}
+
+ken_status rules_check_size(const rules *r, ken_error *err) {
+    size_t n = rules_n_prompts(r);
     if (n > RULES_MAX_PROMPTS)
         return error_set(err, KEN_TOO_LARGE,
-                         "%s: the rules make %zu prompts of %zu templates, the limit is %d",
-                         r->where, n, r->templates.n, RULES_MAX_PROMPTS);
+                         "%s: the rules make %zu prompts with their templates, the limit is %d",
+                         r->where, n, RULES_MAX_PROMPTS);
     return KEN_OK;
 }
 
 static ken_status fill_classes(rules *r, const char *const *classes, size_t n_classes,
                                const rules_texts *templates, ken_error *err) {
-    TRY(rules_set_templates(r, templates, err));
     TRY(rules_reserve(r, n_classes, err));
     for (size_t i = 0; i < n_classes; i++) {
         const char *name = classes[i];
         TRY(rules_add_category(r, name, &(rules_texts){&name, 1}, err));
     }
+    TRY(rules_set_templates(r, templates, err));
     return rules_check_size(r, err);
 }
 

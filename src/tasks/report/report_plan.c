@@ -1,5 +1,6 @@
 #include "tasks/report/report_plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,12 @@ static void put_numbers(report_plan *p, const classifier *c, const verdict *v, s
     p->scores[at] = v->score;
     if (!p->leads)
         return;
-    float needed = v->neutral_sim + c->rules->neutral_margin; /* rounded as the test rounds it */
+    if (c->neutral_set[v->category] == SIZE_MAX) {
+        p->leads[at] = INFINITY;
+        return;
+    }
+    /* Rounded as the test rounds it. */
+    float needed = v->neutral_sim + c->rules->categories[v->category].neutral_margin;
     p->leads[at] = (float)((double)v->pos_sim - (double)needed);
 }
 
@@ -123,7 +129,7 @@ ken_status report_plan_init(report_plan *p, const results *r, size_t max_cards, 
     verdict *verdicts = mem_zalloc(n_categories, sizeof *verdicts);
     size_t *next = mem_zalloc(p->n_groups, sizeof *next);
     bool is_neutral =
-        r->classifier->options.mode == CLASSIFY_RULES && r->classifier->neutral_set != SIZE_MAX;
+        r->classifier->options.mode == CLASSIFY_RULES && r->classifier->rules->n_neutral > 0;
     p->whole = n <= REPORT_MAX_NUMBERS / n_categories / (is_neutral ? 2 : 1);
     if (is_neutral && p->whole)
         p->leads = mem_zalloc(n_categories * n, sizeof *p->leads);

@@ -26,7 +26,7 @@ typedef struct report_plan {
     size_t *shown;         /* [n_groups] placements that get a card: the first ones */
     float *scores;         /* [n_categories, samples] */
     float *leads;          /* [n_categories, samples] over what the neutral test needs, of the sign
-                              that the test has; NULL: there is no such test */
+                              that the test has; INFINITY where there is none; NULL: nowhere */
     bool whole;       /* scores and leads are at most REPORT_MAX_NUMBERS: the page has them all */
     uint32_t *images; /* [n_images] the samples that get a card somewhere */
     size_t n_images;

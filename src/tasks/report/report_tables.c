@@ -144,7 +144,7 @@ static ken_status put_facts(const report_page *p, buf *out, ken_error *err) {
 }
 
 ken_status report_put_provenance(report_page *p, ken_error *err) {
-    const char *source = p->results->classifier->rules->source;
+    const char *source = p->results->classifier->rules->all_text;
     buf facts, rules_text;
     buf_init(&facts, max_part_bytes);
     buf_init(&rules_text, max_part_bytes);
