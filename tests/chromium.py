@@ -143,6 +143,14 @@ class Page:
         """Until two frames were drawn: what input caused is done."""
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
+    def wait_for(self, selector):
+        """Until an element fits: lists are filled when they come into view."""
+        until = time.monotonic() + self.browser.deadline
+        while not self.run(f"!!document.querySelector({json.dumps(selector)})"):
+            if time.monotonic() > until:
+                raise TimeoutError(f"no element '{selector}'")
+            self.settle()
+
     def press(self, key):
         code, text = KEYS[key]
         common = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": code}

@@ -295,6 +295,8 @@ def test_the_nearest_misses_are_those_that_lack_least(run, labelled, tmp_path):
 
 def test_the_keyboard_goes_everywhere(labelled):
     page, _ = labelled
+    page.run("document.querySelector('#c1').scrollIntoView({behavior: 'instant'})")
+    page.wait_for("#c1 .grid button")
     page.run("document.querySelector('#c1 .grid button').focus()")
     at = "Number(document.activeElement.closest('.card').ariaPosInSet)"
     columns = page.run("(() => { const tops = [...document.querySelectorAll('#c1 .grid > .card')].map((c) => c.getBoundingClientRect().top);"
