@@ -37,7 +37,7 @@ target_link_libraries(ken_shared PRIVATE ken_flags Threads::Threads PkgConfig::j
 configure_file(cmake/ken.pc.in ${CMAKE_BINARY_DIR}/ken.pc @ONLY)
 
 # Manual pages and completion come from the program's own option tables.
-set(KEN_COMMANDS embed export classify calibrate probe tokenize preprocess verify bench doctor help completion)
+set(KEN_COMMANDS embed export classify calibrate probe compare tokenize preprocess verify bench doctor help completion)
 set(pages ${CMAKE_BINARY_DIR}/man/ken.1)
 set(page_commands COMMAND ken help --man ken > ${CMAKE_BINARY_DIR}/man/ken.1)
 foreach(command ${KEN_COMMANDS})

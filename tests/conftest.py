@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 
+import chromium
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -65,3 +66,12 @@ def run(ken, tmp_path, cache_home):
         return Result(process)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Debian's chromium, one process for all tests (tests/chromium.py)."""
+    if not chromium.find():
+        pytest.skip("no chromium here")
+    with chromium.Browser(tmp_path_factory.mktemp("browser")) as one:
+        yield one

@@ -49,18 +49,35 @@ uint64_t sys_memory_limit(void) {
     return limit;
 }
 
-/* Not from getrusage, whose figure begins with the memory of whoever started the program. */
-uint64_t sys_peak_rss(void) {
+/* The bytes of a line of /proc/self/status, which counts in KiB. 0: there is no such line. */
+static uint64_t read_status(const char *key) {
     FILE *status = fopen("/proc/self/status", "re");
     char line[256];
     unsigned long long kib = 0;
     if (!status)
         return 0;
     while (fgets(line, sizeof line, status))
-        if (sscanf(line, "VmHWM: %llu kB", &kib) == 1)
+        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &kib) == 1)
             break;
     fclose(status);
     return (uint64_t)kib * 1024;
+}
+
+/* Not from getrusage, whose figure begins with the memory of whoever started the program. */
+uint64_t sys_peak_rss(void) {
+    return read_status("VmHWM:");
+}
+
+uint64_t sys_rss(void) {
+    return read_status("VmRSS:");
+}
+
+bool sys_reset_peak_rss(void) {
+    FILE *file = fopen("/proc/self/clear_refs", "we");
+    if (!file)
+        return false;
+    bool written = fputs("5", file) >= 0; /* 5: the high-water mark only, see proc(5) */
+    return fclose(file) == 0 && written;
 }
 
 static double read_clock(clockid_t clock) {

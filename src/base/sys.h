@@ -10,6 +10,10 @@ int sys_cpu_count(void);
 uint64_t sys_memory_limit(void);
 /* Peak resident set of this process so far, in bytes. 0: unknown. */
 uint64_t sys_peak_rss(void);
+/* Resident set of this process now. 0: unknown. */
+uint64_t sys_rss(void);
+/* Lets sys_peak_rss begin anew at what is resident now. False where that cannot be done. */
+bool sys_reset_peak_rss(void);
 /* Monotonic seconds. */
 double sys_seconds(void);
 /* CPU seconds, in user and kernel mode, of the calling thread and of all threads of this process.

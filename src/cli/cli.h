@@ -25,30 +25,20 @@ typedef struct common_options {
 } common_options;
 extern common_options common;
 
-#define COMMON_MODEL_OPTIONS                                                                       \
-    {.type = OPTION_GROUP, .help = "Model"},                                                       \
-        {"model",                                                                                  \
-         'm',                                                                                      \
-         OPTION_TEXT,                                                                              \
-         &common.model,                                                                            \
-         "M",                                                                                      \
-         "model directory, local-dir:PATH, org/repo in the Hugging Face cache, or demo; without "  \
-         "it $KEN_MODEL",                                                                          \
-         NULL,                                                                                     \
-         0,                                                                                        \
-         0},                                                                                       \
-        {"precision",                                                                              \
-         0,                                                                                        \
-         OPTION_CHOICE,                                                                            \
-         &common.precision,                                                                        \
-         NULL,                                                                                     \
-         "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "   \
-         "of at least 0.99999 to it; int8 half of that again, at a cost that depends on the "      \
-         "model; auto is int8 but for the layers that need s16 for a cosine of 0.999 (default "    \
-         "s16)",                                                                                   \
-         "f32|s16|int8|auto",                                                                      \
-         0,                                                                                        \
-         0},                                                                                       \
+/* How the model computes; every command that loads one takes these. */
+#define COMMON_ENGINE_OPTIONS                                                                      \
+    {"precision",                                                                                  \
+     0,                                                                                            \
+     OPTION_CHOICE,                                                                                \
+     &common.precision,                                                                            \
+     NULL,                                                                                         \
+     "arithmetic of the encoder: s16 takes half of the time and memory of f32, at a cosine "       \
+     "of at least 0.99999 to it; int8 half of that again, at a cost that depends on the "          \
+     "model; auto is int8 but for the layers that need s16 for a cosine of 0.999 (default "        \
+     "s16)",                                                                                       \
+     "f32|s16|int8|auto",                                                                          \
+     0,                                                                                            \
+     0},                                                                                           \
         {"no-cache",                                                                               \
          0,                                                                                        \
          OPTION_FLAG,                                                                              \
@@ -68,6 +58,20 @@ extern common_options common;
             "use the kernels of this CPU tier instead of the best one (see ken doctor)", NULL, 0,  \
             0                                                                                      \
     }
+
+#define COMMON_MODEL_OPTIONS                                                                       \
+    {.type = OPTION_GROUP, .help = "Model"},                                                       \
+        {"model",                                                                                  \
+         'm',                                                                                      \
+         OPTION_TEXT,                                                                              \
+         &common.model,                                                                            \
+         "M",                                                                                      \
+         "model directory, local-dir:PATH, org/repo in the Hugging Face cache, or demo; without "  \
+         "it $KEN_MODEL",                                                                          \
+         NULL,                                                                                     \
+         0,                                                                                        \
+         0},                                                                                       \
+        COMMON_ENGINE_OPTIONS
 
 #define COMMON_OUTPUT_OPTIONS                                                                      \
     {.type = OPTION_GROUP, .help = "Output"},                                                      \

@@ -252,8 +252,8 @@ const command cmd_calibrate = {
         "score, by Platt's curve and by isotonic regression.\n\n"
         "Exit code 1 when some categories were left as they are, 65 when all were.",
     .examples = "  ken calibrate clothes.yaml photos.parquet --folders-as-labels -o fitted.yaml\n"
-                "  ken calibrate clothes.yaml photos.parquet --labels labels.csv "
-                "--target-precision 0.95 -o fitted.yaml --plot fitted.svg\n",
+                "  ken calibrate clothes.yaml photos.parquet --labels labels.csv \\\n"
+                "      --target-precision 0.95 -o fitted.yaml --plot fitted.svg\n",
     .options = options,
     .run = run,
 };

@@ -9,6 +9,7 @@ extern const command cmd_export;
 extern const command cmd_classify;
 extern const command cmd_calibrate;
 extern const command cmd_probe;
+extern const command cmd_compare;
 extern const command cmd_tokenize;
 extern const command cmd_preprocess;
 extern const command cmd_verify;

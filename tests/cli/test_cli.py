@@ -7,7 +7,7 @@ import numpy
 import pytest
 from PIL import Image
 
-COMMANDS = ["embed", "export", "classify", "probe", "tokenize", "preprocess", "verify", "bench", "doctor", "help",
+COMMANDS = ["embed", "export", "classify", "calibrate", "probe", "compare", "tokenize", "preprocess", "verify", "bench", "doctor", "help",
             "completion"]
 
 

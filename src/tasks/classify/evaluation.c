@@ -239,6 +239,10 @@ ken_status evaluation_finish(evaluation *e, const evaluation_options *options, k
     return evaluation_bootstrap(e, options, err);
 }
 
+bool evaluation_was_right(const evaluation *e, size_t n) {
+    return ((const observed *)e->observations->images.data)[n].right;
+}
+
 ken_status evaluation_of_results(const results *r, const labels *l,
                                  const evaluation_options *options, evaluation **out,
                                  ken_error *err) {

@@ -75,6 +75,12 @@ KEN_MUST_CHECK ken_status evaluation_of_results(const results *r, const labels *
                                                 const evaluation_options *options, evaluation **out,
                                                 ken_error *err);
 
+/* Were all answers of the n-th labelled image that was added right? */
+bool evaluation_was_right(const evaluation *e, size_t n);
+/* The interval that holds 95 % of the values of n resamples, which get sorted; those that are NAN
+ * do not count. */
+evaluation_interval evaluation_interval_of(double *values, size_t n);
+
 /* As aligned text; as one JSON object; as CLIP_benchmark's result file. */
 KEN_MUST_CHECK ken_status evaluation_put_text(const evaluation *e, buf *out, ken_error *err);
 KEN_MUST_CHECK ken_status evaluation_put_json(const evaluation *e, buf *out, ken_error *err);

@@ -70,8 +70,7 @@ static double percentile(const double *sorted, size_t n, double p) {
     return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-/* Resamples in which the figure is undefined do not count. `values` get sorted. */
-static evaluation_interval interval_of(double *values, size_t n) {
+evaluation_interval evaluation_interval_of(double *values, size_t n) {
     size_t n_defined = 0;
     for (size_t i = 0; i < n; i++)
         if (!isnan(values[i]))
@@ -126,7 +125,7 @@ ken_status evaluation_bootstrap(evaluation *e, const evaluation_options *options
     if (status == KEN_OK) {
         pool_run(options->pool, resample, &b, b.n_resamples);
         for (size_t i = 0; i < N_FIGURES; i++)
-            e->intervals[i] = interval_of(b.values + i * b.n_resamples, b.n_resamples);
+            e->intervals[i] = evaluation_interval_of(b.values + i * b.n_resamples, b.n_resamples);
         e->n_resamples = b.n_resamples;
         e->seed = b.seed;
     }

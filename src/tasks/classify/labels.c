@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "tasks/classify/csv.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -190,6 +191,42 @@ void label_set_put(const label_set *set, buf *out) {
         buf_puts(out, i ? "; " : "");
         buf_append(out, set->items[i].text, set->items[i].size);
     }
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static ken_status add_sorted(const text_index *seen, text_index *out, ken_error *err) {
+    const char **sorted = mem_alloc(seen->n * sizeof *sorted);
+    if (!sorted)
+        return error_no_memory(err, seen->n * sizeof *sorted);
+    ken_status status = KEN_OK;
+    uint32_t number;
+    for (size_t i = 0; i < seen->n; i++)
+        sorted[i] = seen->texts[i];
+    qsort(sorted, seen->n, sizeof *sorted, by_bytes);
+    for (size_t i = 0; i < seen->n && status == KEN_OK; i++)
+        status = text_index_add(out, sorted[i], strlen(sorted[i]), &number, err);
+    mem_free((void *)sorted);
+    return status;
+}
+
+ken_status labels_distinct(const labels *l, const char *const *ids, const char *const *paths,
+                           size_t n, text_index *out, ken_error *err) {
+    text_index seen = {0};
+    ken_status status = KEN_OK;
+    for (size_t i = 0; i < n && status == KEN_OK; i++) {
+        label_set set;
+        uint32_t number;
+        labels_of(l, ids[i], paths[i], &set);
+        for (size_t k = 0; k < set.n && status == KEN_OK; k++)
+            status = text_index_add(&seen, set.items[k].text, set.items[k].size, &number, err);
+    }
+    if (status == KEN_OK)
+        status = add_sorted(&seen, out, err);
+    text_index_reset(&seen);
+    return status;
 }
 
 ken_status labels_fail_none(const labels *l, size_t n_images, const char *example_id,

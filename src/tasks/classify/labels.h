@@ -42,6 +42,11 @@ bool label_set_has(const label_set *set, const char *name);
 /* Appends them as "a; b". */
 void label_set_put(const label_set *set, buf *out);
 
+/* Adds the distinct labels of n images to `out`, in byte order. */
+KEN_MUST_CHECK ken_status labels_distinct(const labels *l, const char *const *ids,
+                                          const char *const *paths, size_t n, text_index *out,
+                                          ken_error *err);
+
 /* The error of n images of which none has a label; `example_id` (may be NULL) is the id of one. */
 ken_status labels_fail_none(const labels *l, size_t n_images, const char *example_id,
                             ken_error *err);

@@ -1,5 +1,6 @@
 /* tasks/report/report.c: the page as a whole. Its parts are in report_cards.c, report_chart.c,
- * report_tables.c and report_data.c; its markup, style and script in report/. */
+ * report_tables.c, report_data.c and report_pictures.c; page.html, report.css and script/ hold its
+ * markup, style and script. */
 #include "tasks/report/report_page.h"
 
 #include "base/file.h"
@@ -147,7 +148,7 @@ static ken_status put_tail(const report_page *p, ken_error *err) {
     ken_status status = report_put_data(p, &data, err);
     if (status == KEN_OK)
         status = PUT(p->out, err, "page-bottom", slot_text("version", ken_version()),
-                     slot_buf("data", &data), slot_text("script", report_js));
+                     slot_buf("data", &data));
     buf_free(&data);
     return status;
 }
@@ -159,7 +160,10 @@ static ken_status put_page(report_page *p, ken_error *err) {
     TRY(report_put_evaluation(p, err));
     TRY(report_put_errors(p, err));
     TRY(report_put_provenance(p, err));
-    return put_tail(p, err);
+    TRY(put_tail(p, err));
+    TRY(report_put_arrays(p, p->out, err));
+    TRY(report_put_pictures(p, err));
+    return PUT(p->out, err, "page-end", slot_text("script", report_js));
 }
 
 ken_status report_put(const results *r, const report_options *options, buf *out, ken_error *err) {
@@ -172,8 +176,11 @@ ken_status report_put(const results *r, const report_options *options, buf *out,
     if (status == KEN_OK)
         status = make_thumbnails(&p, err);
     if (status == KEN_OK)
+        status = report_number_pictures(&p, err);
+    if (status == KEN_OK)
         status = put_page(&p, err);
     thumbnails_free(p.thumbnails, p.plan.n_images);
+    mem_free(p.places);
     mem_free(p.verdicts);
     report_plan_reset(&p.plan);
     return status;

@@ -6,10 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    max_note_bytes = 1 << 22,
-    cards_open = 48
-}; /* more are behind a fold, where a browser does not lay them out */
+enum { max_note_bytes = 1 << 22 };
 
 const char *report_anchor(const report_page *p, size_t group, char out[ANCHOR_BYTES]) {
     if (group + 1 == p->plan.n_groups)
@@ -94,19 +91,6 @@ static const char *card_mark(const report_page *p, const placement *at, size_t g
     return group + 1 == p->plan.n_groups ? " missed" : " wrong";
 }
 
-static void put_reason(report_page *p, const placement *at, size_t group, buf *out) {
-    const results *r = p->results;
-    results_decide(r, at->sample, p->verdicts);
-    if (group + 1 == p->plan.n_groups) {
-        classifier_none_reason(r->classifier, p->verdicts, out);
-        return;
-    }
-    size_t i = 0;
-    while (p->verdicts[i].category != group)
-        i++;
-    classifier_reason(r->classifier, p->verdicts, &p->verdicts[i], out);
-}
-
 static slot score_slot(const report_page *p, float score) {
     if (p->results->classifier->options.mode == CLASSIFY_SOFTMAX)
         return slot_percent("score", (double)score);
@@ -114,52 +98,39 @@ static slot score_slot(const report_page *p, float score) {
 }
 
 static ken_status put_card(report_page *p, const placement *at, size_t group, ken_error *err) {
-    uint32_t index = p->plan.image_of[at->sample];
-    buf picture, note, reason;
+    buf picture, note;
     buf_init(&picture, (size_t)1 << 24);
     buf_init(&note, 1 << 16);
-    buf_init(&reason, RULES_MAX_BYTES + 4096);
-    put_reason(p, at, group, &reason);
-    ken_status status = buf_check(&reason, err);
-    if (status == KEN_OK)
-        status = put_picture(p, index, &picture, err);
+    ken_status status = put_picture(p, p->plan.image_of[at->sample], &picture, err);
     if (status == KEN_OK)
         status = put_note(p, at, group, &note, err);
     if (status == KEN_OK)
         status = PUT(p->out, err, "card", slot_text("mark", card_mark(p, at, group)),
-                     slot_count("index", index), slot_buf("reason", &reason),
+                     slot_count("index", report_index(p, at->sample)),
                      slot_buf("picture", &picture), score_slot(p, at->score),
                      slot_text("file", file_name(p->results->samples->ids[at->sample])),
                      slot_buf("note", &note));
     buf_free(&picture);
     buf_free(&note);
-    buf_free(&reason);
     return status;
 }
 
 /* ---- a group ----------------------------------------------------------------------------------
  */
 
-static ken_status put_cards(report_page *p, size_t group, size_t from, size_t to, ken_error *err) {
-    for (size_t i = from; i < to; i++)
-        TRY(put_card(p, &p->plan.placements[p->plan.first[group] + i], group, err));
-    return KEN_OK;
-}
-
-static ken_status put_grids(report_page *p, size_t group, ken_error *err) {
+/* The first cards; the script lists all of them. */
+static ken_status put_grid(report_page *p, size_t group, ken_error *err) {
     size_t n = p->plan.first[group + 1] - p->plan.first[group], shown = p->plan.shown[group];
-    size_t open = shown < cards_open ? shown : cards_open;
-    if (n == 0)
-        return template_put(p->out, report_html, "nothing", NULL, 0, err);
+    size_t stills = shown < REPORT_STILLS ? shown : REPORT_STILLS;
     TRY(template_put(p->out, report_html, "grid-top", NULL, 0, err));
-    TRY(put_cards(p, group, 0, open, err));
-    TRY(template_put(p->out, report_html, "grid-bottom", NULL, 0, err));
-    if (shown > open) {
-        TRY(PUT(p->out, err, "more-top", slot_grouped("count", shown - open)));
-        TRY(put_cards(p, group, open, shown, err));
-        TRY(template_put(p->out, report_html, "more-bottom", NULL, 0, err));
-    }
-    return n > shown ? PUT(p->out, err, "left-out", slot_grouped("count", n - shown)) : KEN_OK;
+    for (size_t i = 0; i < stills; i++)
+        TRY(put_card(p, &p->plan.placements[p->plan.first[group] + i], group, err));
+    TRY(PUT(p->out, err, "grid-bottom", slot_text("hidden", n ? " hidden" : "")));
+    if (n > stills)
+        TRY(PUT(p->out, err, "more", slot_grouped("count", n - stills)));
+    return !p->plan.whole && n > shown
+               ? PUT(p->out, err, "left-out", slot_grouped("count", n - shown))
+               : KEN_OK;
 }
 
 static ken_status put_prompts(const char *kind, const rules_texts *texts, buf *out,
@@ -191,21 +162,52 @@ static ken_status put_about(const report_page *p, size_t group, buf *prompts_tex
     return report_put_chart(p, group, chart, err);
 }
 
-ken_status report_put_group(report_page *p, size_t group, ken_error *err) {
+/* What stands around a group's pictures, put together before it. */
+typedef struct group_parts {
+    buf prompts, chart, what_if, by_label;
+} group_parts;
+
+static ken_status fill_group(const report_page *p, size_t group, group_parts *parts,
+                             ken_error *err) {
+    TRY(put_about(p, group, &parts->prompts, &parts->chart, err));
+    if (report_has_slider(p, group))
+        TRY(template_put(&parts->what_if, report_html, "what-if", NULL, 0, err));
+    if (p->options->labels)
+        TRY(template_put(&parts->by_label, report_html, "by-label", NULL, 0, err));
+    return KEN_OK;
+}
+
+static ken_status put_section_top(report_page *p, size_t group, ken_error *err) {
     char anchor[ANCHOR_BYTES];
-    buf prompts_text, chart;
-    buf_init(&prompts_text, (size_t)16 << 20);
-    buf_init(&chart, (size_t)1 << 20);
-    ken_status status = put_about(p, group, &prompts_text, &chart, err);
+    bool none = group + 1 == p->plan.n_groups;
+    group_parts parts;
+    buf *const all[] = {&parts.prompts, &parts.chart, &parts.what_if, &parts.by_label};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buf_init(all[i], (size_t)16 << 20);
+    ken_status status = fill_group(p, group, &parts, err);
     if (status == KEN_OK)
         status =
             PUT(p->out, err, "section-top", slot_text("anchor", report_anchor(p, group, anchor)),
                 slot_text("name", report_group_name(p, group)),
                 slot_grouped("count", p->plan.first[group + 1] - p->plan.first[group]),
-                slot_buf("prompts", &prompts_text), slot_buf("chart", &chart));
-    buf_free(&prompts_text);
-    buf_free(&chart);
-    TRY(status);
-    TRY(put_grids(p, group, err));
+                slot_text("first", none ? "closest" : "best"),
+                slot_text("last", none ? "farthest" : "weakest"),
+                slot_buf("prompts", &parts.prompts), slot_buf("chart", &parts.chart),
+                slot_buf("what_if", &parts.what_if), slot_buf("by_label", &parts.by_label));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buf_free(all[i]);
+    return status;
+}
+
+bool report_has_slider(const report_page *p, size_t group) {
+    const classifier *c = p->results->classifier;
+    return group < c->rules->n_categories && p->plan.whole && c->options.mode == CLASSIFY_RULES;
+}
+
+ken_status report_put_group(report_page *p, size_t group, ken_error *err) {
+    TRY(put_section_top(p, group, err));
+    TRY(put_grid(p, group, err));
+    if (p->plan.whole && group + 1 < p->plan.n_groups)
+        TRY(template_put(p->out, report_html, "misses", NULL, 0, err));
     return template_put(p->out, report_html, "section-bottom", NULL, 0, err);
 }

@@ -109,13 +109,26 @@ static ken_status put_caption(const histogram *h, const char *name, buf *out, ke
         TRY(PUT(out, err, "key", slot_text("kind", "in"), slot_text("text", text)));
         return PUT(out, err, "key", slot_text("kind", "out"), slot_text("text", "all others"));
     }
-    size_t n = h->n_own + h->n_other;
-    if (!h->has_threshold) {
-        snprintf(text, sizeof text, "scores of all %zu pictures", n);
-        return PUT(out, err, "key", slot_text("kind", "in"), slot_text("text", text));
-    }
-    snprintf(text, sizeof text, "%zu of %zu pictures reach the threshold", h->n_own, n);
+    snprintf(text, sizeof text, "scores of all %zu pictures", h->n_own + h->n_other);
     return PUT(out, err, "key", slot_text("kind", "in"), slot_text("text", text));
+}
+
+/* What stands around the bars, put together before them. */
+typedef struct chart_parts {
+    buf bars, threshold, slider, caption, curve;
+} chart_parts;
+
+static ken_status fill_chart(const report_page *p, const histogram *h, size_t category,
+                             chart_parts *parts, ken_error *err) {
+    const char *name = p->results->classifier->rules->categories[category].name;
+    TRY(put_bars(h, &parts->bars, err));
+    TRY(put_threshold(h, &parts->threshold, err));
+    TRY(put_caption(h, name, &parts->caption, err));
+    if (report_has_slider(p, category))
+        TRY(PUT(&parts->slider, err, "slider", slot_text("name", name)));
+    if (p->plan.whole && h->by_label)
+        TRY(template_put(&parts->curve, report_html, "curve", NULL, 0, err));
+    return KEN_OK;
 }
 
 ken_status report_put_chart(const report_page *p, size_t category, buf *out, ken_error *err) {
@@ -123,23 +136,21 @@ ken_status report_put_chart(const report_page *p, size_t category, buf *out, ken
     fill(&h, p, category);
     const char *name = p->results->classifier->rules->categories[category].name;
     char label[400];
+    double high = h.low + n_bins * h.width;
     snprintf(label, sizeof label, "Scores of %zu pictures for %.200s, from %.3f to %.3f",
-             h.n_own + h.n_other, name, h.low, h.low + n_bins * h.width);
-    buf bars, threshold, caption;
-    buf_init(&bars, 1 << 20);
-    buf_init(&threshold, 4096);
-    buf_init(&caption, 8192);
-    ken_status status = put_bars(&h, &bars, err);
+             h.n_own + h.n_other, name, h.low, high);
+    chart_parts parts;
+    buf *const all[] = {&parts.bars, &parts.threshold, &parts.slider, &parts.caption, &parts.curve};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buf_init(all[i], 1 << 20);
+    ken_status status = fill_chart(p, &h, category, &parts, err);
     if (status == KEN_OK)
-        status = put_threshold(&h, &threshold, err);
-    if (status == KEN_OK)
-        status = put_caption(&h, name, &caption, err);
-    if (status == KEN_OK)
-        status = PUT(out, err, "chart", slot_text("label", label), slot_buf("bars", &bars),
-                     slot_buf("threshold", &threshold), slot_buf("caption", &caption),
-                     slot_fixed("low", 2, h.low), slot_fixed("high", 2, h.low + n_bins * h.width));
-    buf_free(&bars);
-    buf_free(&threshold);
-    buf_free(&caption);
+        status = PUT(out, err, "chart", slot_text("label", label), slot_buf("bars", &parts.bars),
+                     slot_buf("threshold", &parts.threshold), slot_buf("slider", &parts.slider),
+                     slot_buf("caption", &parts.caption), slot_buf("curve", &parts.curve),
+                     slot_fixed("low", 2, h.low), slot_fixed("high", 2, high),
+                     slot_fixed("from", 9, h.low), slot_fixed("to", 9, high));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buf_free(all[i]);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "tasks/report/report_plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,12 +32,27 @@ static void place(const report_plan *p, const results *r, size_t sample, const v
     }
 }
 
+static void put_numbers(report_plan *p, const classifier *c, const verdict *v, size_t n,
+                        size_t sample) {
+    size_t at = v->category * n + sample;
+    p->scores[at] = v->score;
+    if (!p->leads)
+        return;
+    if (c->neutral_set[v->category] == SIZE_MAX) {
+        p->leads[at] = INFINITY;
+        return;
+    }
+    /* Rounded as the test rounds it. */
+    float needed = v->neutral_sim + c->rules->categories[v->category].neutral_margin;
+    p->leads[at] = (float)((double)v->pos_sim - (double)needed);
+}
+
 static void count_and_score(report_plan *p, const results *r, verdict *verdicts, size_t *counts) {
     size_t n = r->samples->n;
     for (size_t i = 0; i < n; i++) {
         results_decide(r, i, verdicts);
         for (size_t k = 0; k + 1 < p->n_groups; k++)
-            p->scores[verdicts[k].category * n + i] = verdicts[k].score;
+            put_numbers(p, r->classifier, &verdicts[k], n, i);
         place(p, r, i, verdicts, counts);
     }
 }
@@ -86,16 +102,18 @@ static ken_status list_images(report_plan *p, size_t n_samples, ken_error *err) 
     for (size_t g = 0; g < p->n_groups; g++)
         n += p->shown[g];
     p->images = mem_zalloc(n, sizeof *p->images);
-    if (!p->images)
+    p->is_still = mem_zalloc(n, sizeof *p->is_still);
+    if (!p->images || !p->is_still)
         return error_no_memory(err, n * sizeof *p->images);
     memset(p->image_of, 0xff, n_samples * sizeof *p->image_of);
     for (size_t g = 0; g < p->n_groups; g++) {
         for (size_t i = 0; i < p->shown[g]; i++) {
             uint32_t sample = p->placements[p->first[g] + i].sample;
-            if (p->image_of[sample] != UINT32_MAX)
-                continue;
-            p->image_of[sample] = (uint32_t)p->n_images;
-            p->images[p->n_images++] = sample;
+            if (p->image_of[sample] == UINT32_MAX) {
+                p->image_of[sample] = (uint32_t)p->n_images;
+                p->images[p->n_images++] = sample;
+            }
+            p->is_still[p->image_of[sample]] |= i < REPORT_STILLS;
         }
     }
     return KEN_OK;
@@ -110,7 +128,13 @@ ken_status report_plan_init(report_plan *p, const results *r, size_t max_cards, 
     p->image_of = mem_zalloc(n, sizeof *p->image_of);
     verdict *verdicts = mem_zalloc(n_categories, sizeof *verdicts);
     size_t *next = mem_zalloc(p->n_groups, sizeof *next);
-    bool ok = p->first && p->shown && p->scores && p->image_of && verdicts && next;
+    bool is_neutral =
+        r->classifier->options.mode == CLASSIFY_RULES && r->classifier->rules->n_neutral > 0;
+    p->whole = n <= REPORT_MAX_NUMBERS / n_categories / (is_neutral ? 2 : 1);
+    if (is_neutral && p->whole)
+        p->leads = mem_zalloc(n_categories * n, sizeof *p->leads);
+    bool ok = p->first && p->shown && p->scores && p->image_of && verdicts && next &&
+              (p->leads || !is_neutral || !p->whole);
     ken_status status = ok ? fill_groups(p, r, verdicts, next, err)
                            : error_no_memory(err, n_categories * n * sizeof *p->scores);
     if (status == KEN_OK) {
@@ -129,6 +153,8 @@ void report_plan_reset(report_plan *p) {
     MEM_FREE(p->first);
     MEM_FREE(p->shown);
     MEM_FREE(p->scores);
+    MEM_FREE(p->leads);
     MEM_FREE(p->images);
+    MEM_FREE(p->is_still);
     MEM_FREE(p->image_of);
 }

@@ -17,7 +17,7 @@ static ken_status put_class_rows(const evaluation *e, buf *out, ken_error *err) 
         const evaluation_class *c = &e->classes[i];
         if (c->n_labelled == 0 && c->n_predicted == 0)
             continue;
-        TRY(PUT(out, err, "evaluation-row", slot_text("name", c->name),
+        TRY(PUT(out, err, "evaluation-row", slot_count("class", i), slot_text("name", c->name),
                 slot_grouped("labelled", c->n_labelled), slot_grouped("answered", c->n_predicted),
                 slot_percent("precision", c->precision), slot_percent("recall", c->recall),
                 slot_percent("f1", c->f1), slot_percent("ap", c->average_precision)));
@@ -47,8 +47,8 @@ static ken_status put_matrix_rows(const evaluation *e, buf *out, ken_error *err)
         buf_clear(&cells);
         status = put_cells(e, i, &cells, err);
         if (status == KEN_OK)
-            status = PUT(out, err, "confusion-row", slot_text("name", e->classes[i].name),
-                         slot_buf("cells", &cells));
+            status = PUT(out, err, "confusion-row", slot_count("class", i),
+                         slot_text("name", e->classes[i].name), slot_buf("cells", &cells));
     }
     buf_free(&cells);
     return status;
