@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { max_warning_bytes = 1 << 16 };
+
 /* A rules file or a head. A head's classifiers depend on nothing else; the rules' on the model. */
 typedef struct compare_decider {
     const char *path; /* NULL: the labels are the classes */
@@ -262,12 +264,13 @@ static ken_status prepare_rules(const compare_request *r, const compare_entries 
                                      &s->memory, &image_meta, err));
     const pipeline_options pipeline = pipeline_of(r, s);
     const classify_options how = {mode_of(r, d), e->pool, &image_meta, &pipeline};
-    size_t n_truncated = 0;
-    TRY(classify_prepare(d->rules, s->loaded, &how, &s->classifiers[i], &n_truncated, err));
-    if (n_truncated)
-        cli_note("ken compare: %zu prompts were cut to the context of '%s'", n_truncated,
-                 s->model_id);
-    return KEN_OK;
+    buf warnings;
+    buf_init(&warnings, max_warning_bytes);
+    ken_status status =
+        classify_prepare(d->rules, s->loaded, &how, &s->classifiers[i], &warnings, err);
+    cli_note_lines(&warnings);
+    buf_free(&warnings);
+    return status;
 }
 
 /* A head that is for another source's model is passed over here. */
