@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "cli/classify_view.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 
@@ -67,8 +68,25 @@ static ken_status write_text(buf *text, const char *path, bool for_people, ken_e
     return KEN_OK;
 }
 
-static ken_status write_rows(const classify_output *o, const results *r, ken_error *err) {
+/* Do rows go to standard output, and nobody said how? */
+static bool shows_rows(const classify_output *o) {
+    return !o->path && !o->format && !o->report_path && !o->explain;
+}
+
+preview_way classify_output_preview(const classify_output *o, terminal *t) {
+    terminal_look(t);
+    return o->preview && t->is_terminal && shows_rows(o) ? preview_named(o->preview, t)
+                                                         : PREVIEW_NONE;
+}
+
+static ken_status write_rows(const classify_output *o, const results *r, thumbnailer *t,
+                             ken_error *err) {
     const char *format = o->format ? o->format : "table";
+    classify_view view = {.thumbnailer = t};
+    view.preview = classify_output_preview(o, &view.terminal);
+    bool bars = r->classifier->options.mode == CLASSIFY_SOFTMAX;
+    if (view.terminal.is_terminal && shows_rows(o) && (bars || view.preview != PREVIEW_NONE))
+        return classify_view_print(&view, r, err);
     if (strcmp(format, "parquet") == 0)
         return results_write_parquet(r, o->path, err);
     buf text;
@@ -244,7 +262,7 @@ ken_status classify_write(const classify_output *o, const results *r, const labe
     if (explains)
         TRY(write_explanation(o, r, err));
     if (rows)
-        TRY(write_rows(o, r, err));
+        TRY(write_rows(o, r, t, err));
     if (rows_on_stdout)
         fflush(stdout);
     TRY(write_errors(o, r, err));

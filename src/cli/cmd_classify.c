@@ -64,6 +64,10 @@ static const option *options(void) {
          "write a page with the pictures by category", NULL, 0, 0},
         {"thumbnails", 0, OPTION_INT, &output.max_thumbnails, "N",
          "pictures in the page, the best of each category first (default 10000)", NULL, 0, 1000000},
+        {"preview", 0, OPTION_SWITCH, &output.preview, NULL,
+         "show the pictures on the terminal, by its own protocol or by half blocks; none: a box "
+         "with the name (needs a terminal and no other output)",
+         "auto|kitty|iterm|sixel|blocks|none", 0, 0},
         {"all", 0, OPTION_FLAG, &all, NULL, "rows for categories that did not match, too", NULL, 0,
          0},
         {"top-k", 0, OPTION_INT, &top_k, "N", "at most N rows an image", NULL, 1, 1000000},
@@ -239,15 +243,17 @@ static ken_status embed_images(int n_args, char **args, pipeline_options *pipeli
     return status;
 }
 
-/* The decoders of the report's pictures, forked before anything makes threads. */
+/* The decoders of the pictures to be shown, forked before anything makes threads. */
 static ken_status start_thumbnailer(const image_limits *limits, job *j, ken_error *err) {
-    if (!output.report_path || output.max_thumbnails == 0)
+    terminal t;
+    bool previews = classify_output_preview(&output, &t) != PREVIEW_NONE;
+    if (!previews && (!output.report_path || output.max_thumbnails == 0))
         return KEN_OK;
     ken_error why;
     ken_status status =
         thumbnailer_new(cli_threads(), limits, no_sandbox, &cli_cancelled, &j->thumbnailer, &why);
     if (status == KEN_UNAVAILABLE) {
-        cli_note("ken classify: the report will be without pictures: %s", why.message);
+        cli_note("ken classify: there will be no pictures: %s", why.message);
         return KEN_OK;
     }
     if (status != KEN_OK)

@@ -104,11 +104,13 @@ static void zsh_options(const command *c) {
         if (!o->name)
             continue;
         printf("        '%s--%s%s[", o->type == OPTION_LIST ? "*" : "", o->name,
-               o->type == OPTION_FLAG ? "" : "=");
+               o->type == OPTION_FLAG     ? ""
+               : o->type == OPTION_SWITCH ? "=-"
+                                          : "=");
         put_zsh(o->help);
         putchar(']');
         if (o->choices) {
-            fputs(":value:(", stdout);
+            fputs(o->type == OPTION_SWITCH ? "::value:(" : ":value:(", stdout);
             for (const char *choice = o->choices; *choice; choice++)
                 putchar(*choice == '|' ? ' ' : *choice);
             putchar(')');

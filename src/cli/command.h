@@ -16,6 +16,7 @@ typedef enum option_type {
     OPTION_INT,    /* int64_t *, within min..max */
     OPTION_NUMBER, /* double *, within min..max */
     OPTION_CHOICE, /* const char **, one of `choices` ("a|b|c") */
+    OPTION_SWITCH, /* the same, but --name alone is "auto"; a choice follows "=" only */
     OPTION_GROUP,  /* a heading in the help */
 } option_type;
 

@@ -61,7 +61,8 @@ static void print_option(FILE *to, const option *o) {
     int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
                       : snprintf(left, sizeof left, "      --%s", o->name);
     if (argument)
-        n += snprintf(left + n, sizeof left - (size_t)n, " %s", argument);
+        n += snprintf(left + n, sizeof left - (size_t)n, o->type == OPTION_SWITCH ? "[=%s]" : " %s",
+                      argument);
     fputs(left, to);
     if (n >= option_column - 1) {
         fputc('\n', to);
@@ -142,7 +143,8 @@ static void man_options(FILE *to, const command *c) {
         print_troff(to, o->name);
         fputs("\\fR", to);
         if (argument_name(o))
-            fprintf(to, " \\fI%s\\fR", argument_name(o));
+            fprintf(to, o->type == OPTION_SWITCH ? "[=\\fI%s\\fR]" : " \\fI%s\\fR",
+                    argument_name(o));
         fputc('\n', to);
         print_troff(to, o->help);
         fputc('\n', to);

@@ -23,11 +23,13 @@ static void build_tables(const option *options, getopt_tables *t) {
         const option *o = &options[i];
         if (o->type == OPTION_GROUP)
             continue;
-        int has_arg = o->type == OPTION_FLAG ? no_argument : required_argument;
+        int has_arg = o->type == OPTION_FLAG     ? no_argument
+                      : o->type == OPTION_SWITCH ? optional_argument
+                                                 : required_argument;
         t->longs[n++] = (struct option){o->name, has_arg, NULL, first_value + i};
         if (o->letter) {
             t->shorts[s++] = o->letter;
-            if (has_arg != no_argument)
+            if (has_arg == required_argument)
                 t->shorts[s++] = ':';
         }
     }
@@ -97,7 +99,12 @@ static ken_status set_number(const option *o, const char *text, ken_error *err) 
     return KEN_OK;
 }
 
+/* NULL is "auto", which is what a switch alone means. */
 static ken_status set_choice(const option *o, const char *text, ken_error *err) {
+    if (!text) {
+        *(const char **)o->target = "auto";
+        return KEN_OK;
+    }
     size_t n = strlen(text);
     for (const char *at = o->choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
         if (n && strncmp(at, text, n) == 0 && (at[n] == '|' || at[n] == '\0')) {
@@ -126,6 +133,7 @@ static ken_status set_value(const option *o, char *text, ken_error *err) {
     case OPTION_NUMBER:
         return set_number(o, text, err);
     case OPTION_CHOICE:
+    case OPTION_SWITCH:
         return set_choice(o, text, err);
     case OPTION_GROUP:
         break;

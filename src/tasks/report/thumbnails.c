@@ -21,9 +21,11 @@ struct thumbnailer {
     int n_workers;
 };
 
-/* What goes before the file's bytes on the way to a worker, and before the JPEG on the way back. */
+/* What goes before the file's bytes on the way to a worker, and before the picture on the way back.
+ */
 typedef struct order_head {
     uint32_t longest_side;
+    uint32_t pixels; /* 1: no JPEG */
 } order_head;
 typedef struct answer_head {
     uint32_t size, width, height;
@@ -43,8 +45,9 @@ static void fit(const image *in, uint32_t longest_side, int size[2]) {
     size[1] = at_least_one(in->width * scale);
 }
 
+/* `rgb` becomes the small picture's pixels. */
 static ken_status shrink(const image *in, const kernels *k, uint32_t longest_side, uint8_t *rgb,
-                         answer_head *head, buf *jpeg, ken_error *err) {
+                         answer_head *head, ken_error *err) {
     preprocess p = {
         .layout = PREPROCESS_HUGGING_FACE,
         .mode = RESIZE_SQUASH,
@@ -56,11 +59,33 @@ static ken_status shrink(const image *in, const kernels *k, uint32_t longest_sid
     memcpy(p.crop_size, p.resize_size, sizeof p.crop_size);
     head->height = (uint32_t)p.resize_size[0];
     head->width = (uint32_t)p.resize_size[1];
-    TRY(preprocess_image(&p, k, in, rgb, err));
-    return image_put_jpeg(jpeg, rgb, p.resize_size[1], p.resize_size[0], quality, err);
+    return preprocess_image(&p, k, in, rgb, err);
 }
 
-/* A decode_fn: `bytes` is an order_head and the file, `out` becomes an answer_head and a JPEG. */
+/* Puts the head and the pixels, or their JPEG, where the pixels are now. */
+static ken_status put_answer(const order_head *order, answer_head *head, uint8_t *out,
+                             ken_error *err) {
+    if (order->pixels) {
+        head->size = head->width * head->height * 3;
+        memmove(out + sizeof *head, out, head->size);
+        memcpy(out, head, sizeof *head);
+        return KEN_OK;
+    }
+    buf jpeg;
+    buf_init(&jpeg, max_jpeg_bytes);
+    ken_status status =
+        image_put_jpeg(&jpeg, out, (int)head->width, (int)head->height, quality, err);
+    if (status == KEN_OK) {
+        head->size = (uint32_t)jpeg.size;
+        memcpy(out, head, sizeof *head);
+        memcpy(out + sizeof *head, jpeg.data, jpeg.size);
+    }
+    buf_free(&jpeg);
+    return status;
+}
+
+/* A decode_fn: `bytes` is an order_head and the file, `out` becomes an answer_head and what was
+ * ordered. */
 static ken_status decode_thumbnail(const preprocess *p, const kernels *k, const uint8_t *bytes,
                                    size_t size, const image_limits *limits, uint8_t *out,
                                    image_facts *facts, image_stage *stage, ken_error *err) {
@@ -68,20 +93,14 @@ static ken_status decode_thumbnail(const preprocess *p, const kernels *k, const 
     order_head order;
     memcpy(&order, bytes, sizeof order);
     image picture = {0};
-    buf jpeg;
-    buf_init(&jpeg, max_jpeg_bytes);
     answer_head head = {0};
     ken_status status = image_decode(bytes + sizeof order, size - sizeof order, limits, &picture,
                                      facts, stage, err);
     if (status == KEN_OK)
-        status = shrink(&picture, k, order.longest_side, out, &head, &jpeg, err);
-    if (status == KEN_OK) {
-        head.size = (uint32_t)jpeg.size;
-        memcpy(out, &head, sizeof head);
-        memcpy(out + sizeof head, jpeg.data, jpeg.size);
-    }
+        status = shrink(&picture, k, order.longest_side, out, &head, err);
+    if (status == KEN_OK)
+        status = put_answer(&order, &head, out, err);
     image_free(&picture);
-    buf_free(&jpeg);
     return status;
 }
 
@@ -133,7 +152,7 @@ typedef struct making {
 
 /* The file's bytes behind an order; false when it cannot be read, which costs one picture. */
 static bool read_order(const making *m, int worker, size_t item, size_t *size) {
-    order_head order = {(uint32_t)m->request->longest_side};
+    order_head order = {(uint32_t)m->request->longest_side, m->request->pixels};
     buf path, file;
     buf_init(&path, 1 << 16);
     buf_init(&file, max_file_bytes - sizeof order);
@@ -152,11 +171,12 @@ static bool read_order(const making *m, int worker, size_t item, size_t *size) {
 }
 
 /* What came back is from a process that may have been taken over: its numbers are checked. */
-static void take_answer(const uint8_t *answer, thumbnail *out) {
+static void take_answer(const uint8_t *answer, bool pixels, thumbnail *out) {
     answer_head head;
     memcpy(&head, answer, sizeof head);
     if (head.size == 0 || head.size > max_jpeg_bytes || head.width - 1 >= THUMBNAIL_MAX_SIDE ||
-        head.height - 1 >= THUMBNAIL_MAX_SIDE)
+        head.height - 1 >= THUMBNAIL_MAX_SIDE ||
+        (pixels && head.size != head.width * head.height * 3))
         return;
     out->bytes = mem_alloc(head.size);
     if (!out->bytes)
@@ -184,7 +204,9 @@ static void run_worker(void *context, size_t worker, int thread) {
             if (m->statuses[worker] != KEN_OK)
                 return;
             if (!result.stage)
-                take_answer(answer, &m->out[item]);
+                take_answer(answer, m->request->pixels, &m->out[item]);
+            m->out[item].full_width = result.width;
+            m->out[item].full_height = result.height;
         }
         size_t n_done = atomic_fetch_add(&m->n_done, 1) + 1;
         if (worker == 0 && m->request->progress)

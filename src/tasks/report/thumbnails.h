@@ -16,20 +16,22 @@ void thumbnailer_free(thumbnailer *t);
 
 /* bytes NULL: there is no picture; that is never an error. */
 typedef struct thumbnail {
-    uint8_t *bytes; /* JPEG */
+    uint8_t *bytes; /* JPEG, or pixels */
     size_t size;
     int width, height;
+    int full_width, full_height; /* of the picture in the file; 0: unknown */
 } thumbnail;
 
 typedef struct thumbnail_request {
     const char *const *paths; /* [n] as in an id or path column: escaped (base/utf8.h) */
     size_t n;
     int longest_side; /* pixels, at most THUMBNAIL_MAX_SIDE; pictures are never enlarged */
+    bool pixels;      /* [height, width, 3] RGB instead of JPEG; THUMBNAIL_MAX_PIXELS a side */
     void (*progress)(void *context, size_t n_done, size_t n_total);
     void *progress_context;
 } thumbnail_request;
 
-enum { THUMBNAIL_MAX_SIDE = 256 };
+enum { THUMBNAIL_MAX_SIDE = 256, THUMBNAIL_MAX_PIXELS = 240 };
 
 /* Fills out[n], zeroed before, which thumbnails_free frees. A picture that cannot be had stays
  * empty. Fails only when stopped, or when the processes are gone. */
